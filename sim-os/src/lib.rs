@@ -1,1 +1,39 @@
-//! Under construction.
+//! What programs see of the operating system: code that runs in a simulation and asks the *host* for the time or
+//! for random bytes is answered by the world instead. The crate defines a few libc symbols, so the linker binds
+//! Rust's `std`, every crate and C code to them, with no flag and no patch: `SystemTime::now()` and `Instant::now()`
+//! follow the node's clock, and `HashMap`, `rand`, `uuid` and `fastrand` repeat with the seed. On a thread that runs
+//! no simulation each symbol forwards to the real function.
+//!
+//! # Map
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`probe`] | whether the guards are in force in this program, and why not |
+//! | `guard` | the table of guarded symbols |
+//! | `guard::entropy` | `getrandom`, `getentropy`, reads of `/dev/urandom` and `/dev/random` |
+//! | `guard::clock` | `clock_gettime`, `clock_getres`, `gettimeofday`, `time` |
+//! | `guard::syscall` | `syscall`, for code that calls the same things by number |
+//! | `guard::real` | the real functions behind the guards, and system calls without libc |
+//! | `guard::memory` | which part of a caller's buffer may be written |
+//!
+//! # Linking
+//!
+//! A crate that is only named in `Cargo.toml` is not linked. The facade says `extern crate sim_os as _;`, and so
+//! must any program that uses `sim-core` without the facade. [`bound`] tells whether it worked:
+//!
+//! ```
+//! extern crate sim_os as _;
+//!
+//! match sim_os::bound() {
+//!     Ok(()) => println!("clock and entropy are guarded"),
+//!     Err(unbound) => println!("{unbound}"),
+//! }
+//! ```
+//!
+//! What is guarded, and what cannot be, is in `docs/determinism.md`.
+
+#[cfg(guarded)]
+mod guard;
+pub mod probe;
+
+pub use probe::{Unbound, bound};
