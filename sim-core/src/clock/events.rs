@@ -1,0 +1,310 @@
+//! What is due when: one queue for timers, deliveries and everything else that happens by itself.
+//!
+//! Equal times fire in the order of a tie, which the seed decides. Cancelled entries stay until they are due
+//! or until they are the majority.
+
+use super::queue::{self, Queue};
+use crate::decision::Name;
+use crate::node::NodeId;
+use crate::slab::{Key, Slab};
+use crate::world::SubsystemId;
+use std::task::Waker;
+
+/// What happens when an event is due.
+pub(crate) enum What {
+    /// Wakes one of our own tasks.
+    Task(Key),
+    /// Wakes something of another library (a `select!`, a `FuturesUnordered`).
+    Waker(Waker),
+    /// A subsystem's event: its tag and its key.
+    Subsystem(SubsystemId, u8, Key),
+    /// Calls an action that the test planned.
+    Action(Key),
+    /// The program of a node starts; the number tells an outdated start.
+    Boot(NodeId, u32),
+    /// A graceful stop has taken too long.
+    StopDeadline(NodeId, u32),
+    /// A poll that the CPU model put off.
+    Resume(Key),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stored {
+    Task(Key),
+    Waker(Key),
+    Subsystem(SubsystemId, u8, Key),
+    Action(Key),
+    Boot(NodeId, u32),
+    StopDeadline(NodeId, u32),
+    Resume(Key),
+    Cancelled,
+    Free,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    /// Whose clock a timer follows; nobody's for other events.
+    clock: u32,
+    stored: Stored,
+    name: Name,
+    /// When the timer is due on that clock, ns.
+    deadline: u64,
+}
+
+const NO_CLOCK: u32 = u32::MAX;
+
+/// A pending event, as plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventKey {
+    slot: u32,
+    generation: u32,
+}
+
+/// An event that is due.
+pub(crate) struct Due {
+    pub(crate) time: u64,
+    pub(crate) name: Name,
+    pub(crate) what: What,
+}
+
+/// The pending events.
+#[derive(Debug)]
+pub(crate) struct Events {
+    queue: Queue,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    wakers: Slab<Waker>,
+    cancelled: usize,
+}
+
+impl Events {
+    pub(crate) const fn new() -> Self {
+        Events { queue: Queue::new(), slots: Vec::new(), free: Vec::new(), wakers: Slab::new(), cancelled: 0 }
+    }
+
+    /// Adds an event at a time of the world.
+    #[inline]
+    pub(crate) fn push(&mut self, time: u64, tie: u32, name: Name, what: What) -> EventKey {
+        self.insert(time, tie, name, what, NO_CLOCK, 0)
+    }
+
+    /// Adds a timer that is due when the clock of a node shows `deadline`, at present at `time`.
+    #[inline]
+    pub(crate) fn push_timer(
+        &mut self,
+        (time, tie): (u64, u32),
+        name: Name,
+        what: What,
+        clock: NodeId,
+        deadline: u64,
+    ) -> EventKey {
+        self.insert(time, tie, name, what, clock.0, deadline)
+    }
+
+    #[inline]
+    fn insert(&mut self, time: u64, tie: u32, name: Name, what: What, clock: u32, deadline: u64) -> EventKey {
+        let stored = match what {
+            What::Task(k) => Stored::Task(k),
+            What::Waker(w) => Stored::Waker(self.wakers.insert(w)),
+            What::Subsystem(id, tag, k) => Stored::Subsystem(id, tag, k),
+            What::Action(k) => Stored::Action(k),
+            What::Boot(node, life) => Stored::Boot(node, life),
+            What::StopDeadline(node, life) => Stored::StopDeadline(node, life),
+            What::Resume(k) => Stored::Resume(k),
+        };
+        let key = match self.free.pop() {
+            Some(slot) => {
+                let s = &mut self.slots[slot as usize];
+                let generation = s.generation;
+                *s = Slot { generation, clock, stored, name, deadline };
+                EventKey { slot, generation }
+            }
+            None => {
+                self.slots.push(Slot { generation: 0, clock, stored, name, deadline });
+                EventKey { slot: self.slots.len() as u32 - 1, generation: 0 }
+            }
+        };
+        self.queue.push(queue::key(time, tie, key.slot));
+        key
+    }
+
+    /// The next event, if there is one.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Due> {
+        loop {
+            let key = self.queue.pop()?;
+            let slot = key as u32;
+            let s = &mut self.slots[slot as usize];
+            let stored = std::mem::replace(&mut s.stored, Stored::Free);
+            let name = s.name;
+            s.generation = s.generation.wrapping_add(1);
+            self.free.push(slot);
+            let what = match stored {
+                Stored::Task(k) => What::Task(k),
+                Stored::Subsystem(id, tag, k) => What::Subsystem(id, tag, k),
+                Stored::Waker(k) => match self.wakers.remove(k) {
+                    Some(waker) => What::Waker(waker),
+                    None => continue,
+                },
+                Stored::Action(k) => What::Action(k),
+                Stored::Boot(node, life) => What::Boot(node, life),
+                Stored::StopDeadline(node, life) => What::StopDeadline(node, life),
+                Stored::Resume(k) => What::Resume(k),
+                Stored::Cancelled => {
+                    self.cancelled -= 1;
+                    continue;
+                }
+                Stored::Free => continue,
+            };
+            return Some(Due { time: queue::time(key), name, what });
+        }
+    }
+
+    #[inline]
+    fn slot(&mut self, key: EventKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key.slot as usize).filter(|s| s.generation == key.generation)
+    }
+
+    /// Whether the event is still to come.
+    #[inline]
+    pub(crate) fn is_pending(&mut self, key: EventKey) -> bool {
+        self.slot(key).is_some()
+    }
+
+    /// Points a pending timer at another waker; gives the old one back for dropping.
+    #[inline]
+    pub(crate) fn rewake(&mut self, key: EventKey, what: What) -> Option<Waker> {
+        let s = self.slot(key)?;
+        match (s.stored, what) {
+            (Stored::Task(_), What::Task(k)) => {
+                s.stored = Stored::Task(k);
+                None
+            }
+            (Stored::Waker(old), What::Waker(w)) => {
+                self.wakers.get_mut(old).map(|place| std::mem::replace(place, w))
+            }
+            (Stored::Task(_), What::Waker(w)) => {
+                let k = self.wakers.insert(w);
+                self.slot(key)?.stored = Stored::Waker(k);
+                None
+            }
+            (Stored::Waker(old), What::Task(k)) => {
+                s.stored = Stored::Task(k);
+                self.wakers.remove(old)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a pending event back; the caller drops the waker outside of any borrow.
+    #[inline]
+    pub(crate) fn cancel(&mut self, key: EventKey) -> Option<Waker> {
+        let s = self.slot(key)?;
+        let stored = std::mem::replace(&mut s.stored, Stored::Cancelled);
+        s.generation = s.generation.wrapping_add(1);
+        self.cancelled += 1;
+        if self.cancelled > 64 && self.cancelled * 2 > self.queue.len() {
+            self.compact();
+        }
+        match stored {
+            Stored::Waker(k) => self.wakers.remove(k),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn compact(&mut self) {
+        let (slots, free) = (&mut self.slots, &mut self.free);
+        self.queue.retain(|key| {
+            let s = &mut slots[key as u32 as usize];
+            let keep = !matches!(s.stored, Stored::Cancelled);
+            if !keep {
+                s.stored = Stored::Free;
+                free.push(key as u32);
+            }
+            keep
+        });
+        self.cancelled = 0;
+    }
+
+    /// Computes anew when the timers of a clock are due; `due` maps a deadline to a time of the world.
+    pub(crate) fn rearm(&mut self, clock: NodeId, due: impl Fn(u64) -> u64) {
+        let mut moved = Vec::new();
+        let slots = &self.slots;
+        self.queue.retain(|key| {
+            let s = &slots[key as u32 as usize];
+            let stays = s.clock != clock.0 || matches!(s.stored, Stored::Cancelled);
+            if !stays {
+                moved.push(key);
+            }
+            stays
+        });
+        for key in moved {
+            let (tie, slot) = ((key >> 32) as u32, key as u32);
+            self.queue.push(queue::key(due(self.slots[slot as usize].deadline), tie, slot));
+        }
+    }
+
+    /// How many events are pending.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len() - self.cancelled
+    }
+
+    /// How many events were ever pending at once.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Forgets all events but keeps the memory; the wakers are for the caller to drop.
+    pub(crate) fn clear(&mut self) -> Slab<Waker> {
+        self.slots.clear();
+        self.free.clear();
+        self.queue.clear();
+        self.cancelled = 0;
+        std::mem::take(&mut self.wakers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(slot: u32) -> What {
+        What::Task(Key { slot, generation: 0 })
+    }
+
+    #[test]
+    fn equal_times_fire_in_the_order_of_their_ties() {
+        let mut events = Events::new();
+        events.push(5, 9, 1, task(1));
+        events.push(5, 3, 2, task(2));
+        events.push(4, 9, 3, task(3));
+        let names: Vec<_> = std::iter::from_fn(|| events.pop()).map(|d| (d.time, d.name)).collect();
+        assert_eq!(names, [(4, 3), (5, 2), (5, 1)]);
+    }
+
+    #[test]
+    fn cancelled_events_do_not_pile_up() {
+        let mut events = Events::new();
+        events.push(1_000_000, 0, 1, task(0));
+        for i in 0..100_000 {
+            let key = events.push(1_000 + i, 0, 2, task(1));
+            assert!(events.cancel(key).is_none());
+            assert!(!events.is_pending(key));
+        }
+        assert_eq!(events.len(), 1);
+        assert!(events.capacity() < 200, "{} slots", events.capacity());
+        assert_eq!(events.pop().map(|d| d.name), Some(1));
+    }
+
+    #[test]
+    fn a_changed_clock_moves_only_its_own_timers() {
+        let mut events = Events::new();
+        events.push_timer((100, 0), 1, task(1), NodeId(1), 100);
+        events.push_timer((100, 0), 2, task(2), NodeId(2), 100);
+        events.rearm(NodeId(1), |deadline| deadline * 2);
+        let due: Vec<_> = std::iter::from_fn(|| events.pop()).map(|d| (d.time, d.name)).collect();
+        assert_eq!(due, [(100, 2), (200, 1)]);
+    }
+}

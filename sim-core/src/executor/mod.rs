@@ -1,0 +1,512 @@
+//! The executor: one thread, one ready queue, no `Send` bound on tasks.
+//!
+//! The schedule is a *priority on each wake*, not an index into the runnable set: lowering one is a legal step
+//! of a shrinker. A wake is a decision only when another task is ready, for otherwise there is no choice. Nothing
+//! in here calls a future, a waker or a destructor of user code: what must be dropped or woken is handed back.
+
+mod cpu;
+mod join_set;
+mod ready;
+mod strategy;
+mod task;
+pub(crate) mod waker;
+
+pub use join_set::JoinSet;
+pub use strategy::{Schedule, UnknownSchedule};
+pub use task::{AbortHandle, JoinError, JoinHandle, spawn, spawn_local, yield_now};
+
+pub(crate) use cpu::Cpu;
+pub(crate) use task::{BoxTask, Joined, Removed, spawn_on};
+
+use crate::clock::What;
+use crate::decision::{Kind, Name};
+use crate::hash::{below, h};
+use crate::kernel::{Current, Kernel};
+use crate::node::NodeId;
+use crate::slab::Key;
+use ready::Ready;
+use std::any::Any;
+use std::panic::Location;
+use std::task::Waker;
+use strategy::{Strategy, Woken};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Free,
+    Idle,
+    Queued,
+    Polling,
+    /// Woken while it was polled.
+    Again,
+    /// Its poll waits for a core of its node.
+    PutOff,
+    /// Ready, but its process is paused or its machine stands still.
+    Parked,
+    Done,
+}
+
+/// What a poll touches: one cache line.
+#[repr(align(64))]
+struct Slot {
+    generation: u32,
+    state: State,
+    joined: bool,
+    /// The core's time for the next poll is already reserved.
+    charged: bool,
+    node: NodeId,
+    polls: u32,
+    name: Name,
+    task: Option<BoxTask>,
+    priority: i64,
+    /// Which cause the ordinal of wakes counts under.
+    epoch: u32,
+    ordinal: u32,
+    /// Consecutive polls that ended with a wake by the task itself.
+    spins: u32,
+}
+
+/// What spawn and join touch.
+struct Rest {
+    join: Option<Waker>,
+    at: &'static Location<'static>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+/// The tasks of a world and the order in which they run.
+pub(crate) struct Executor {
+    slots: Vec<Slot>,
+    rests: Vec<Rest>,
+    free: Vec<u32>,
+    ready: Ready,
+    strategy: Strategy,
+    /// Polls since the last event.
+    burst: u64,
+}
+
+/// So many polls at one instant, or consecutive ones that the same task asked for itself, and it spins. Honest
+/// bursts stay far below both.
+const BURST_BOUND: u64 = 1 << 27;
+const SPIN_BOUND: u32 = 1 << 22;
+
+/// A task that never waits for anything.
+pub(crate) struct Spin {
+    pub(crate) node: NodeId,
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) polls: u64,
+}
+
+impl Executor {
+    pub(crate) const fn new() -> Self {
+        Executor {
+            slots: Vec::new(),
+            rests: Vec::new(),
+            free: Vec::new(),
+            ready: Ready::new(),
+            strategy: Strategy::Fifo,
+            burst: 0,
+        }
+    }
+
+    /// Starts over on the same memory; all tasks have been removed before.
+    pub(crate) fn reset(&mut self, schedule: Schedule, seed: u64) {
+        self.slots.clear();
+        self.rests.clear();
+        self.free.clear();
+        self.ready.clear();
+        self.strategy = Strategy::new(schedule, seed);
+        self.burst = 0;
+    }
+
+    /// How many tasks were ever alive at once.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[inline]
+    pub(crate) fn next_event(&mut self) {
+        self.burst = 0;
+    }
+
+    #[inline]
+    fn slot(&mut self, key: Key) -> Option<&mut Slot> {
+        self.slots.get_mut(key.slot as usize).filter(|s| s.generation == key.generation)
+    }
+
+    #[inline]
+    fn release(&mut self, key: Key) {
+        let s = &mut self.slots[key.slot as usize];
+        // As many bits as a waker holds, so that both agree on what is stale.
+        s.generation = (s.generation + 1) & waker::MASK;
+        s.state = State::Free;
+        self.free.push(key.slot);
+    }
+
+    fn live(&self) -> impl Iterator<Item = (Key, &Slot, &Rest)> {
+        let all = self.slots.iter().zip(&self.rests).enumerate();
+        all.filter(|(_, (s, _))| s.state != State::Free)
+            .map(|(i, (s, r))| (Key { slot: i as u32, generation: s.generation }, s, r))
+    }
+}
+
+impl Kernel {
+    /// Adds a task to a node and queues it. The task is given back when the node has no power, or when four
+    /// million tasks are alive already.
+    #[inline]
+    pub(crate) fn spawn(
+        &mut self,
+        node: NodeId,
+        task: BoxTask,
+        at: &'static Location<'static>,
+    ) -> Result<Key, BoxTask> {
+        if !self.machine(node).up {
+            return Err(task);
+        }
+        let name = self.name(Kind::Spawn, node.0.into());
+        self.stats.tasks += 1;
+        let ex = &mut self.executor;
+        let slot = |generation| Slot {
+            generation,
+            state: State::Idle,
+            joined: true,
+            charged: false,
+            node,
+            polls: 0,
+            name,
+            task: Some(task),
+            priority: 0,
+            epoch: 0,
+            ordinal: 0,
+            spins: 0,
+        };
+        let rest = Rest { join: None, at, panic: None };
+        let key = match ex.free.pop() {
+            Some(i) => {
+                let generation = ex.slots[i as usize].generation;
+                ex.slots[i as usize] = slot(generation);
+                ex.rests[i as usize] = rest;
+                Key { slot: i, generation }
+            }
+            None if ex.slots.len() > waker::MASK as usize => {
+                let Slot { task, .. } = slot(0);
+                self.fail_with(crate::Failure::too_many_tasks(ex_bound()));
+                return Err(task.expect("just put in"));
+            }
+            None => {
+                ex.slots.push(slot(0));
+                ex.rests.push(rest);
+                Key { slot: ex.slots.len() as u32 - 1, generation: 0 }
+            }
+        };
+        self.wake(key);
+        Ok(key)
+    }
+
+    /// Queues a task for its next poll; waking a queued task does nothing.
+    #[inline]
+    pub(crate) fn wake(&mut self, key: Key) {
+        let Some(s) = self.executor.slot(key) else { return };
+        match s.state {
+            State::Idle => {
+                s.state = State::Queued;
+                self.enqueue(key);
+            }
+            State::Polling => s.state = State::Again,
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn enqueue(&mut self, key: Key) {
+        // Without another ready task there is no choice, and so no decision.
+        if self.executor.strategy.ranks() && self.executor.ready.len() > 0 {
+            self.rank(key);
+        }
+        let ex = &mut self.executor;
+        ex.ready.push(key, ex.slots[key.slot as usize].priority);
+    }
+
+    fn rank(&mut self, key: Key) {
+        let epoch = self.naming.epoch();
+        let s = &mut self.executor.slots[key.slot as usize];
+        if s.epoch != epoch {
+            s.epoch = epoch;
+            s.ordinal = 0;
+        }
+        s.ordinal += 1;
+        let woken = Woken { task: s.name, polls: s.polls, priority: s.priority };
+        let name = self.naming.name_with(Kind::Wake, woken.task, s.ordinal);
+        // The strategy is taken out because it has a state of its own that the draw changes.
+        let mut strategy = std::mem::replace(&mut self.executor.strategy, Strategy::Fifo);
+        let value = self.decide(name, Kind::Wake, woken.task, |draw| strategy.wake(&woken, draw));
+        self.executor.strategy = strategy;
+        if let Some(priority) = strategy::priority(value) {
+            self.executor.slots[key.slot as usize].priority = priority;
+        }
+    }
+
+    #[inline]
+    fn dequeue(&mut self) -> Option<Key> {
+        if matches!(self.executor.strategy, Strategy::Random) {
+            let line = self.executor.ready.len() as u64;
+            if line > 1 {
+                let name = self.name(Kind::Pick, 0);
+                let index = self.decide(name, Kind::Pick, 0, |draw| below(draw, line));
+                return self.executor.ready.pick(index.min(line - 1) as usize);
+            }
+        }
+        self.executor.ready.pop()
+    }
+
+    /// Takes the next ready task out for its poll.
+    ///
+    /// # Errors
+    /// When tasks spin.
+    #[inline]
+    pub(crate) fn begin_poll(&mut self) -> Result<Option<(Key, BoxTask)>, Spin> {
+        loop {
+            let Some(key) = self.dequeue() else { return Ok(None) };
+            let Some(s) = self.executor.slot(key) else { continue };
+            // A task that died may have left its place in the queue to another.
+            if s.state != State::Queued {
+                continue;
+            }
+            let node = s.node;
+            if self.machines[node.0 as usize].hindered && self.hinder(key, node) {
+                continue;
+            }
+            let s = &mut self.executor.slots[key.slot as usize];
+            let Some(task) = s.task.take() else { continue };
+            s.state = State::Polling;
+            s.charged = false;
+            s.polls += 1;
+            let name = s.name;
+            self.current = Current { task: Some(key), node, dead: false };
+            self.stats.polls += 1;
+            self.executor.burst += 1;
+            if self.executor.burst > BURST_BOUND {
+                let at = self.executor.rests[key.slot as usize].at;
+                self.executor.slots[key.slot as usize].task = Some(task);
+                return Err(Spin { node, at, polls: BURST_BOUND });
+            }
+            self.fold(name);
+            if self.log.is_some() {
+                self.log_poll(key);
+            }
+            return Ok(Some((key, task)));
+        }
+    }
+
+    /// Parks the task of a paused process, or puts its poll off until a core is free; false when it may run.
+    #[cold]
+    fn hinder(&mut self, key: Key, node: NodeId) -> bool {
+        let now = self.now();
+        let machine = &mut self.machines[node.0 as usize];
+        let s = &mut self.executor.slots[key.slot as usize];
+        if machine.paused || machine.frozen {
+            s.state = State::Parked;
+            machine.parked.push(key);
+            return true;
+        }
+        if s.charged || !machine.cpu.is_on() {
+            return false;
+        }
+        let name = self.name(Kind::Cpu, node.0.into());
+        let cpu = self.machines[node.0 as usize].cpu.clone();
+        let extra = self.decide(h(name, 1), Kind::Cpu, node.0.into(), |draw| cpu.extra(draw));
+        let start = self.machines[node.0 as usize].cpu.reserve(now, extra);
+        let s = &mut self.executor.slots[key.slot as usize];
+        s.charged = true;
+        if start <= now {
+            return false;
+        }
+        s.state = State::PutOff;
+        self.stats.put_off += 1;
+        self.push_event(start, name, What::Resume(key));
+        true
+    }
+
+    /// A core is free for a poll that was put off.
+    pub(crate) fn resume_poll(&mut self, key: Key) {
+        if let Some(s) = self.executor.slot(key)
+            && s.state == State::PutOff
+        {
+            s.state = State::Queued;
+            self.enqueue(key);
+        }
+    }
+
+    /// Queues the tasks that were parked while their process stood still.
+    pub(crate) fn unpark(&mut self, node: NodeId) {
+        for key in std::mem::take(&mut self.machine_mut(node).parked) {
+            if let Some(s) = self.executor.slot(key)
+                && s.state == State::Parked
+            {
+                s.state = State::Queued;
+                self.enqueue(key);
+            }
+        }
+    }
+
+    /// Puts a pending task back; hands it out again when it was killed meanwhile. Who runs stays as it is until
+    /// the next poll or event: what a destructor does still belongs to this poll.
+    ///
+    /// # Errors
+    /// When the task spins.
+    #[inline]
+    pub(crate) fn end_pending(&mut self, key: Key, task: BoxTask) -> Result<Option<BoxTask>, Spin> {
+        let Some(s) = self.executor.slot(key) else { return Ok(Some(task)) };
+        s.task = Some(task);
+        if s.state != State::Again {
+            s.state = State::Idle;
+            s.spins = 0;
+            return Ok(None);
+        }
+        s.state = State::Queued;
+        s.spins += 1;
+        if s.spins > SPIN_BOUND {
+            let (node, at) = (s.node, self.executor.rests[key.slot as usize].at);
+            return Err(Spin { node, at, polls: SPIN_BOUND.into() });
+        }
+        self.enqueue(key);
+        Ok(None)
+    }
+
+    /// Ends a finished task: what to drop, and who waits for it.
+    #[inline]
+    pub(crate) fn end_done(&mut self, key: Key, task: BoxTask) -> Removed {
+        let Some(s) = self.executor.slot(key) else { return Removed { task: Some(task), waiter: None } };
+        s.state = State::Done;
+        let joined = s.joined;
+        self.done |= key == self.main;
+        let waiter = self.executor.rests[key.slot as usize].join.take();
+        if joined {
+            self.executor.slots[key.slot as usize].task = Some(task);
+            return Removed { task: None, waiter };
+        }
+        self.executor.release(key);
+        Removed { task: Some(task), waiter }
+    }
+
+    /// Ends a task that panicked; its future is gone already.
+    pub(crate) fn end_panicked(&mut self, key: Key, payload: Box<dyn Any + Send>) -> Removed {
+        let Some(s) = self.executor.slot(key) else { return Removed::default() };
+        s.state = State::Done;
+        let joined = s.joined;
+        let rest = &mut self.executor.rests[key.slot as usize];
+        let waiter = rest.join.take();
+        if joined {
+            rest.panic = Some(payload);
+        } else {
+            self.executor.release(key);
+        }
+        Removed { task: None, waiter }
+    }
+
+    /// What became of a task; who asks is woken when it ends.
+    #[inline]
+    pub(crate) fn join(&mut self, key: Key, waker: &Waker) -> Joined {
+        let Some(s) = self.executor.slot(key) else { return Joined::Gone };
+        if s.state != State::Done {
+            let join = &mut self.executor.rests[key.slot as usize].join;
+            return Joined::Pending(match join {
+                Some(w) if w.will_wake(waker) => None,
+                _ => join.replace(waker.clone()),
+            });
+        }
+        let task = s.task.take();
+        let panic = self.executor.rests[key.slot as usize].panic.take();
+        self.executor.release(key);
+        match (task, panic) {
+            (Some(task), _) => Joined::Done(task),
+            (None, Some(payload)) => Joined::Panicked(payload),
+            (None, None) => Joined::Gone,
+        }
+    }
+
+    /// The handle is gone: the task's output is not wanted. What comes back is to be dropped, not woken.
+    #[inline]
+    pub(crate) fn detach(
+        &mut self,
+        key: Key,
+    ) -> (Option<BoxTask>, Option<Waker>, Option<Box<dyn Any + Send>>) {
+        let Some(s) = self.executor.slot(key) else { return (None, None, None) };
+        s.joined = false;
+        let done = s.state == State::Done;
+        let task = if done { s.task.take() } else { None };
+        let rest = &mut self.executor.rests[key.slot as usize];
+        let left = (task, rest.join.take(), rest.panic.take());
+        if done {
+            self.executor.release(key);
+        }
+        left
+    }
+
+    /// Takes a task out (kill, abort). One that ended already keeps its output for its handle.
+    pub(crate) fn remove(&mut self, key: Key) -> Removed {
+        let Some(s) = self.executor.slot(key) else { return Removed::default() };
+        if s.state == State::Done {
+            return Removed::default();
+        }
+        let task = s.task.take();
+        let waiter = self.executor.rests[key.slot as usize].join.take();
+        self.executor.release(key);
+        Removed { task, waiter }
+    }
+
+    /// Takes out every task of a node that has not ended, or every task there is.
+    pub(crate) fn remove_all(&mut self, node: Option<NodeId>) -> Vec<Removed> {
+        let all = self.executor.live();
+        let keys: Vec<Key> = match node {
+            Some(node) => all.filter(|(_, s, _)| s.node == node).map(|(key, ..)| key).collect(),
+            None => all.map(|(key, ..)| key).collect(),
+        };
+        if let Some(current) = self.current.task
+            && keys.contains(&current)
+            && node.is_some()
+        {
+            self.current.dead = true;
+        }
+        keys.into_iter().map(|key| self.remove(key)).collect()
+    }
+
+    /// Takes out the outputs that nobody fetched, at the end of a run.
+    pub(crate) fn remove_outputs(&mut self) -> Vec<(Option<BoxTask>, Option<Box<dyn Any + Send>>)> {
+        let slots = self.executor.slots.iter_mut().zip(&mut self.executor.rests);
+        slots.map(|(s, r)| (s.task.take(), r.panic.take())).collect()
+    }
+
+    pub(crate) fn is_finished(&mut self, key: Key) -> bool {
+        self.executor.slot(key).is_none_or(|s| s.state == State::Done)
+    }
+
+    /// Where the task was spawned.
+    pub(crate) fn spawned_at(&self, key: Key) -> Option<&'static Location<'static>> {
+        self.executor.rests.get(key.slot as usize).map(|r| r.at)
+    }
+
+    /// A line for every unfinished task: its node, what it waits for, where it was spawned.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let unfinished = self.executor.live().filter(|(_, s, _)| s.state != State::Done);
+        let line = |(_, s, r): (Key, &Slot, &Rest)| {
+            let machine = self.machine(s.node);
+            let state = match s.state {
+                State::Parked if machine.frozen => "its machine is frozen",
+                State::Parked => "its process is paused",
+                State::PutOff => "waits for a core",
+                State::Queued | State::Again => "is ready",
+                _ => "waits for a wake",
+            };
+            format!("{}: task spawned at {} {state} after {} polls", machine.name, r.at, s.polls)
+        };
+        unfinished.map(line).collect()
+    }
+
+    /// How many tasks have not ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.executor.live().filter(|(_, s, _)| s.state != State::Done).count()
+    }
+}
+
+fn ex_bound() -> usize {
+    waker::MASK as usize + 1
+}

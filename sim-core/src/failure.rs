@@ -1,0 +1,145 @@
+//! What broke: the one form in which every failure of a run is told.
+
+use crate::executor::Spin;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// What kind of thing broke.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// A task panicked.
+    Panic,
+    /// The body of the test returned an error.
+    Error,
+    /// A named invariant did not hold.
+    Invariant,
+    /// The program of a node returned an error.
+    Program,
+    /// Nothing is ready, nothing is due, and the body has not ended.
+    Deadlock,
+    /// The run took more virtual time than it may.
+    TimeLimit,
+    /// Tasks run on and on at one instant.
+    Spin,
+    /// A bound of the simulator was reached.
+    Limit,
+    /// Code asked the host for something that breaks the seed.
+    Violation,
+    /// The operating-system process of the run died.
+    Crash,
+    /// Two runs of one seed differ.
+    Nondeterminism,
+}
+
+impl FailureKind {
+    /// The word for this kind in signatures and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            FailureKind::Panic => "panic",
+            FailureKind::Error => "error",
+            FailureKind::Invariant => "invariant",
+            FailureKind::Program => "program",
+            FailureKind::Deadlock => "deadlock",
+            FailureKind::TimeLimit => "time-limit",
+            FailureKind::Spin => "spin",
+            FailureKind::Limit => "limit",
+            FailureKind::Violation => "violation",
+            FailureKind::Crash => "crash",
+            FailureKind::Nondeterminism => "nondeterminism",
+        }
+    }
+}
+
+/// Why a run failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of thing broke.
+    pub kind: FailureKind,
+    /// Where or which: `src/order.rs:10:5`, the name of an invariant or of a node; empty where the kind says all.
+    pub site: String,
+    /// What happened, in words.
+    pub message: String,
+    /// Virtual time of the failure since the start of the run.
+    pub at: Duration,
+    /// The node that it happened on.
+    pub node: Option<String>,
+    /// Where the task that it happened in was spawned.
+    pub task: Option<String>,
+    /// Further lines: what every task waits for, a backtrace.
+    pub details: Vec<String>,
+}
+
+impl Failure {
+    /// A failure at the start of the run, on no node: whoever knows better fills that in.
+    pub fn new(kind: FailureKind, site: impl Into<String>, message: impl Into<String>) -> Self {
+        Failure {
+            kind,
+            site: site.into(),
+            message: message.into(),
+            at: Duration::ZERO,
+            node: None,
+            task: None,
+            details: Vec::new(),
+        }
+    }
+
+    /// What stays the same when the same bug shows in another run: kind and site, without messages or numbers.
+    pub fn signature(&self) -> String {
+        match self.site.is_empty() {
+            true => self.kind.word().to_string(),
+            false => format!("{} {}", self.kind.word(), self.site),
+        }
+    }
+
+    /// Whether the failure belongs to the task that ran.
+    pub(crate) fn is_of_a_task(&self) -> bool {
+        !matches!(self.kind, FailureKind::Deadlock | FailureKind::TimeLimit | FailureKind::Crash)
+    }
+
+    pub(crate) fn deadlock(waiting: Vec<String>) -> Self {
+        let message = format!(
+            "nothing is ready and nothing is due, but the body has not ended; {} tasks wait for something that \
+             no event will bring",
+            waiting.len()
+        );
+        Failure { details: waiting, ..Failure::new(FailureKind::Deadlock, "", message) }
+    }
+
+    pub(crate) fn time_limit(limit: Duration, waiting: Vec<String>) -> Self {
+        let message = format!("the body has not ended after {limit:?} of virtual time");
+        Failure { details: waiting, ..Failure::new(FailureKind::TimeLimit, "", message) }
+    }
+
+    pub(crate) fn spin(node: &str, spin: &Spin) -> Self {
+        let message = format!(
+            "{} polls at one instant of virtual time: a task runs on and on without waiting for anything; the last \
+             one runs on node {node} and was spawned at {}",
+            spin.polls, spin.at
+        );
+        let mut failure = Failure::new(FailureKind::Spin, spin.at.to_string(), message);
+        failure.node = Some(node.to_string());
+        failure.task = Some(spin.at.to_string());
+        failure
+    }
+
+    pub(crate) fn too_many_tasks(bound: usize) -> Self {
+        Failure::new(FailureKind::Limit, "tasks", format!("more than {bound} tasks are alive at once"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.signature(), self.message)?;
+        write!(f, "\n  at {:?} of virtual time", self.at)?;
+        if let Some(node) = &self.node {
+            write!(f, " on node {node}")?;
+        }
+        if let Some(task) = &self.task {
+            write!(f, ", in the task spawned at {task}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}

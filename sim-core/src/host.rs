@@ -1,0 +1,44 @@
+//! What the guards on the host's clock and entropy answer with while a simulation runs on the thread.
+//!
+//! Each function says `None` or `false` when this thread runs no simulation, or when the simulator itself is at
+//! work: the guard then asks the real system.
+
+use crate::FailureKind;
+use crate::world;
+
+/// Fills a buffer with application randomness, named by cause.
+pub fn fill(buffer: &mut [u8]) -> bool {
+    world::try_with(|w| w.try_fill(buffer)).unwrap_or(false)
+}
+
+/// The monotonic clock of the current node, ns.
+pub fn monotonic() -> Option<u64> {
+    world::try_with(|w| w.try_kernel().map(|k| k.monotonic())).flatten()
+}
+
+/// The wall clock of the current node, ns since 1970.
+pub fn realtime() -> Option<u64> {
+    world::try_with(|w| w.try_kernel().map(|k| k.realtime())).flatten()
+}
+
+/// Reports that code of a simulation asked the host for what would break the seed. The run fails after the current
+/// poll.
+pub fn violation(call: &'static str, remedy: &'static str, backtrace: String) {
+    let _ = world::try_with(|w| {
+        let mut kernel = w.try_kernel()?;
+        let message = format!("{call} was called inside a simulation: {remedy}");
+        let mut failure = crate::Failure::new(FailureKind::Violation, call, message);
+        failure.details = backtrace.lines().map(str::to_string).collect();
+        kernel.fail_with(failure);
+        Some(())
+    });
+}
+
+/// Virtual time since the start, ns, and the name of the node whose code runs: for log lines.
+pub fn stamp() -> Option<(u64, String)> {
+    world::try_with(|w| {
+        let kernel = w.try_kernel()?;
+        Some((kernel.now(), kernel.machine(kernel.here()).name.to_string()))
+    })
+    .flatten()
+}

@@ -1,0 +1,378 @@
+//! The state of a world as plain data: time, decisions, events, tasks, machines. Subsystems work on it.
+//!
+//! Nothing in here calls user code: no future, no waker, no destructor. What must be woken or dropped is handed
+//! to the caller, who does it when the kernel is no longer borrowed.
+
+use crate::clock::{Due, EventKey, Events, What};
+use crate::decision::{Deviation, Kind, Name, Naming, ROOT, Source};
+use crate::executor::{BoxTask, Executor, waker};
+use crate::failure::{Failure, FailureKind};
+use crate::hash::{chain, h, mix};
+use crate::node::{Exited, Machine, NodeId};
+use crate::outcome::Stats;
+use crate::slab::Key;
+use crate::trace::{Event, Log};
+use crate::world::{SubsystemId, WorldId};
+use std::task::Waker;
+use std::time::Duration;
+
+/// Who runs now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    pub(crate) task: Option<Key>,
+    pub(crate) node: NodeId,
+    /// Its process is gone: nothing that it still does may have an effect.
+    pub(crate) dead: bool,
+}
+
+impl Current {
+    pub(crate) const HARNESS: Current = Current { task: None, node: NodeId::HARNESS, dead: false };
+}
+
+/// What the world must do next, outside of any borrow.
+pub(crate) enum Step {
+    Poll(Key, BoxTask),
+    Wake(Waker),
+    Subsystem(SubsystemId, u8, Key),
+    Action(Key),
+    Boot(NodeId, u32),
+    StopDeadline(NodeId, u32),
+    /// The program of a node has returned.
+    Exited(Exited),
+    /// Other threads left wakes.
+    Inbox,
+    /// The run is over.
+    Over,
+}
+
+/// The state of a world. Subsystems reach it through [`World::kernel`](crate::World::kernel).
+pub struct Kernel {
+    world: WorldId,
+    now: u64,
+    trace: u64,
+    source: Source,
+    /// Mixed from the seed; draws of the plain seeded case are `mix(draw_key ^ name)`.
+    draw_key: u64,
+    pub(crate) seed: u64,
+    pub(crate) naming: Naming,
+    events: Events,
+    pub(crate) executor: Executor,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) current: Current,
+    pub(crate) stats: Stats,
+    pub(crate) log: Option<Box<Log>>,
+    pub(crate) exited: Vec<Exited>,
+    failure: Option<Box<Failure>>,
+    time_limit: u64,
+    pub(crate) epoch: u64,
+    /// The run is over when this task is.
+    pub(crate) main: Key,
+    pub(crate) done: bool,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut s = f.debug_struct("Kernel");
+        s.field("world", &self.world).field("now", &self.now).field("current", &self.current);
+        s.field("machines", &self.machines.len()).field("stats", &self.stats).finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    pub(crate) const fn new() -> Self {
+        Kernel {
+            world: WorldId(0),
+            now: 0,
+            trace: 0,
+            source: Source::Seeded(0),
+            draw_key: 0,
+            seed: 0,
+            naming: Naming::new(),
+            events: Events::new(),
+            executor: Executor::new(),
+            machines: Vec::new(),
+            current: Current::HARNESS,
+            stats: Stats::NONE,
+            log: None,
+            exited: Vec::new(),
+            failure: None,
+            time_limit: u64::MAX,
+            epoch: 0,
+            main: Key::NONE,
+            done: false,
+        }
+    }
+
+    /// Starts over on the same memory.
+    pub(crate) fn reset(&mut self, world: WorldId, config: &crate::Config) {
+        let source = config.source.clone().unwrap_or(Source::Seeded(config.seed));
+        self.world = world;
+        self.now = 0;
+        self.trace = mix(0x7ace);
+        self.seed = source.seed(0);
+        self.draw_key = mix(self.seed);
+        self.source = source;
+        self.naming.reset();
+        self.executor.reset(config.schedule, self.seed);
+        self.machines.clear();
+        self.current = Current::HARNESS;
+        self.stats = Stats::NONE;
+        self.log = config.record.then(Box::default);
+        self.exited.clear();
+        self.failure = None;
+        self.time_limit = crate::clock::nanos(config.time_limit);
+        self.epoch = config.epoch;
+        self.main = Key::NONE;
+        self.done = false;
+    }
+
+    // ---- what subsystems use ----
+
+    /// Nanoseconds of world time since the start of the run.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Which world this is.
+    #[inline]
+    pub fn world(&self) -> WorldId {
+        self.world
+    }
+
+    /// The node whose process runs now; `None` while what is left of a dead process is dropped: nothing that it
+    /// does may have an effect.
+    #[inline]
+    pub fn actor(&self) -> Option<NodeId> {
+        (!self.current.dead).then_some(self.current.node)
+    }
+
+    /// The node whose code runs now, dead or alive: for what reads only, such as clocks.
+    #[inline]
+    pub fn here(&self) -> NodeId {
+        self.current.node
+    }
+
+    /// Folds a word into the trace hash.
+    #[inline(always)]
+    pub fn fold(&mut self, word: u64) {
+        self.trace = chain(self.trace, word);
+    }
+
+    /// The next name of this kind and target under the current cause.
+    #[inline]
+    pub fn name(&mut self, kind: Kind, target: u64) -> Name {
+        self.naming.name(kind, target)
+    }
+
+    /// The event that is being handled: the cause of whatever happens now.
+    #[inline]
+    pub fn cause(&self) -> Name {
+        self.naming.cause()
+    }
+
+    /// The value of a decision. `dist` maps 64 random bits to a value, of which 0 is the boring one.
+    ///
+    /// `target` says whom it is about, for the log of deviations.
+    #[inline]
+    pub fn decide(&mut self, name: Name, kind: Kind, target: u64, dist: impl FnOnce(u64) -> u64) -> u64 {
+        self.stats.decisions += 1;
+        let value = match &self.source {
+            Source::Seeded(_) => dist(mix(self.draw_key ^ name)),
+            Source::Explicit { deviations, .. } => deviations.get(&name).copied().unwrap_or(0),
+            Source::Spliced { .. } => dist(mix(mix(self.source.seed(self.now)) ^ name)),
+        };
+        self.fold(name ^ value);
+        if value != 0 {
+            self.stats.deviations += 1;
+            if let Some(log) = &mut self.log {
+                log.deviations.push(Deviation { name, kind, target, value, at: self.now });
+            }
+        }
+        value
+    }
+
+    /// Plans an event for a subsystem at a time of the world, not before now. What happens in it is caused by
+    /// `name`.
+    #[inline]
+    pub fn post(&mut self, at: u64, name: Name, subsystem: SubsystemId, tag: u8, key: Key) -> EventKey {
+        self.push_event(at, name, What::Subsystem(subsystem, tag, key))
+    }
+
+    /// Takes a pending event back; a stale key does nothing. The waker, if any, is for the caller to drop when the
+    /// kernel is no longer borrowed.
+    #[inline]
+    pub fn cancel(&mut self, key: EventKey) -> Option<Waker> {
+        self.events.cancel(key)
+    }
+
+    /// Adds an event to the log, if it is on.
+    #[inline]
+    pub fn record(&mut self, event: impl FnOnce() -> Event) {
+        if let Some(log) = &mut self.log {
+            log.push(self.now, self.current.node, event());
+        }
+    }
+
+    /// The counters of this run, for subsystems to count in.
+    #[inline]
+    pub fn stats(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// Ends the run with a failure after the current poll; the first failure counts.
+    pub fn fail(&mut self, kind: FailureKind, site: impl Into<String>, message: impl Into<String>) {
+        self.fail_with(Failure::new(kind, site, message));
+    }
+
+    // ---- the same, inside ----
+
+    pub(crate) fn fail_with(&mut self, mut failure: Failure) {
+        if self.failure.is_some() {
+            return;
+        }
+        failure.at = Duration::from_nanos(self.now);
+        if failure.node.is_none() && failure.is_of_a_task() {
+            failure.node = self.machines.get(self.current.node.0 as usize).map(|m| m.name.to_string());
+        }
+        if failure.task.is_none() && failure.is_of_a_task() {
+            failure.task = self.current.task.and_then(|k| self.spawned_at(k)).map(ToString::to_string);
+        }
+        self.failure = Some(Box::new(failure));
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take().map(|f| *f)
+    }
+
+    pub(crate) fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    #[inline]
+    pub(crate) fn push_event(&mut self, at: u64, name: Name, what: What) -> EventKey {
+        let tie = self.tie(name);
+        self.events.push(at.max(self.now), tie, name, what)
+    }
+
+    /// The order among equal times: decided by the seed, and not listed, since it has no boring value.
+    #[inline]
+    fn tie(&self, name: Name) -> u32 {
+        (mix(self.draw_key.rotate_left(17) ^ name) >> 32) as u32
+    }
+
+    /// A timer on the current node's monotonic clock.
+    #[inline]
+    pub(crate) fn timer(&mut self, deadline: u64, what: What) -> EventKey {
+        let name = self.naming.name(Kind::Timer, 0);
+        let node = self.current.node;
+        let due = self.machines[node.0 as usize].clock.due(self.now, deadline);
+        let tie = self.tie(name);
+        self.events.push_timer((due, tie), name, what, node, deadline)
+    }
+
+    #[inline]
+    pub(crate) fn is_pending(&mut self, key: EventKey) -> bool {
+        self.events.is_pending(key)
+    }
+
+    #[inline]
+    pub(crate) fn rewake(&mut self, key: EventKey, what: What) -> Option<Waker> {
+        self.events.rewake(key, what)
+    }
+
+    /// What the current node's monotonic clock shows, ns.
+    #[inline]
+    pub(crate) fn monotonic(&self) -> u64 {
+        self.machines[self.current.node.0 as usize].clock.monotonic(self.now)
+    }
+
+    /// What the current node's wall clock shows, ns since 1970.
+    pub(crate) fn realtime(&self) -> u64 {
+        self.machines[self.current.node.0 as usize].clock.realtime(self.now)
+    }
+
+    /// Computes the timers of a node anew after its clock has changed its rate.
+    pub(crate) fn rearm(&mut self, node: NodeId) {
+        let (clock, now) = (self.machine(node).clock, self.now);
+        self.events.rearm(node, |deadline| clock.due(now, deadline));
+    }
+
+    pub(crate) fn clear_events(&mut self) -> crate::slab::Slab<Waker> {
+        self.events.clear()
+    }
+
+    pub(crate) fn capacity(&self) -> (usize, usize) {
+        (self.executor.capacity(), self.events.capacity())
+    }
+
+    pub(crate) fn pending_events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Runs the world up to where something outside of the kernel must be called.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Step {
+        loop {
+            if self.failure.is_some() {
+                return Step::Over;
+            }
+            if let Some(exited) = self.exited.pop() {
+                return Step::Exited(exited);
+            }
+            match self.begin_poll() {
+                Ok(Some((key, task))) => return Step::Poll(key, task),
+                Ok(None) => {}
+                Err(spin) => {
+                    self.fail_with(Failure::spin(&self.machine(spin.node).name, &spin));
+                    return Step::Over;
+                }
+            }
+            if self.done {
+                return Step::Over;
+            }
+            if waker::foreign_wakes() {
+                return Step::Inbox;
+            }
+            let Some(due) = self.advance() else { return Step::Over };
+            match due.what {
+                What::Task(key) => self.wake(key),
+                What::Resume(key) => self.resume_poll(key),
+                What::Waker(waker) => return Step::Wake(waker),
+                What::Subsystem(id, tag, key) => return Step::Subsystem(id, tag, key),
+                What::Action(key) => return Step::Action(key),
+                What::Boot(node, life) => return Step::Boot(node, life),
+                What::StopDeadline(node, life) => return Step::StopDeadline(node, life),
+            }
+        }
+    }
+
+    /// Makes the next event the cause of what follows.
+    #[inline]
+    fn advance(&mut self) -> Option<Due> {
+        let Some(due) = self.events.pop() else {
+            let waiting = self.waiting();
+            self.fail_with(Failure::deadlock(waiting));
+            return None;
+        };
+        if due.time > self.time_limit {
+            self.now = self.time_limit;
+            let waiting = self.waiting();
+            self.fail_with(Failure::time_limit(Duration::from_nanos(self.time_limit), waiting));
+            return None;
+        }
+        debug_assert!(due.time >= self.now, "time goes back");
+        self.now = due.time;
+        self.stats.events += 1;
+        self.naming.set_cause(due.name);
+        self.current = Current::HARNESS;
+        self.executor.next_event();
+        self.fold(due.time ^ due.name);
+        Some(due)
+    }
+
+    /// A name that nothing in the run causes, for phases and operations of the test.
+    pub(crate) fn root(kind: Kind, target: u64, index: u64) -> Name {
+        h(h(h(ROOT, kind as u64), target), index)
+    }
+}

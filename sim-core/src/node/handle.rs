@@ -1,0 +1,408 @@
+//! The handle of a node: declares what runs on it, and what happens to it.
+
+use super::life::STOP_WITHIN;
+use super::{Death, ExitPolicy, Machine, NodeId, PanicPolicy, Verdict};
+use crate::executor::{JoinHandle, spawn_on};
+use crate::world::{self, World, WorldId};
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+type Running = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+/// What runs on a node: made anew for each process.
+#[derive(Clone)]
+pub struct Program(Rc<dyn Fn() -> Running>);
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Program")
+    }
+}
+
+impl Program {
+    fn new<F, Fut>(program: F) -> Self
+    where
+        F: Fn() -> Fut + 'static,
+        Fut: Future + 'static,
+        Fut::Output: Verdict,
+    {
+        Program(Rc::new(move || {
+            let running = program();
+            Box::pin(async move { running.await.verdict() })
+        }))
+    }
+
+    pub(super) async fn start(self) -> Result<(), String> {
+        (self.0)().await
+    }
+}
+
+/// A simulated machine. The handle is plain data: copy it into whatever task needs it.
+///
+/// ```
+/// # use sim_core::{Config, run, time::sleep};
+/// # use std::time::Duration;
+/// let outcome = run(Config::seed(1), |sim| async move {
+///     let node = sim.node("worker").run(|| async {
+///         loop {
+///             sleep(Duration::from_secs(1)).await;
+///         }
+/// #       #[allow(unreachable_code)] ()
+///     });
+///     sleep(Duration::from_secs(10)).await;
+///     node.kill();
+///     assert!(node.is_up() && !node.is_running());
+///     node.start();
+/// });
+/// outcome.result.unwrap();
+/// ```
+///
+/// # Panics
+/// Every method panics outside of the simulation that made the handle.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Node {
+    world: WorldId,
+    id: NodeId,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.id.0)
+    }
+}
+
+impl Node {
+    pub(crate) fn new(world: WorldId, id: NodeId) -> Self {
+        Node { world, id }
+    }
+
+    #[track_caller]
+    fn with<R>(self, f: impl FnOnce(&World) -> R) -> R {
+        world::with(|w| {
+            w.check(self.world, "Node");
+            f(w)
+        })
+    }
+
+    #[track_caller]
+    fn machine<R>(self, f: impl FnOnce(&mut Machine) -> R) -> R {
+        self.with(|w| f(w.kernel().machine_mut(self.id)))
+    }
+
+    /// Its id, by the order of declaration.
+    pub fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// Its name.
+    #[track_caller]
+    pub fn name(self) -> String {
+        self.machine(|m| m.name.to_string())
+    }
+
+    /// Its first address: an IPv4 one unless others were set.
+    #[track_caller]
+    pub fn address(self) -> IpAddr {
+        self.machine(|m| m.addresses[0])
+    }
+
+    /// All of its addresses.
+    #[track_caller]
+    pub fn addresses(self) -> Vec<IpAddr> {
+        self.machine(|m| m.addresses.clone())
+    }
+
+    /// Gives it these addresses instead of those that it has by default (10.x.y.z and fd00::n).
+    ///
+    /// # Panics
+    /// If there is none, if another node has one of them, or if one is unspecified, loopback or multicast.
+    #[track_caller]
+    pub fn with_addresses(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let addresses: Vec<IpAddr> = addresses.into_iter().collect();
+        assert!(!addresses.is_empty(), "node {:?} needs at least one address", self.name());
+        self.with(|w| {
+            let mut kernel = w.kernel();
+            for &address in &addresses {
+                let special = address.is_unspecified() || address.is_loopback() || address.is_multicast();
+                assert!(
+                    !special,
+                    "{address} cannot be the address of a node: it is unspecified, loopback or multicast"
+                );
+                if let Some(other) = kernel.by_address(address).filter(|&other| other != self.id) {
+                    let other = kernel.machine(other).name.clone();
+                    drop(kernel);
+                    panic!("{address} is already an address of node {other:?}");
+                }
+            }
+            kernel.machine_mut(self.id).addresses = addresses;
+        });
+        self
+    }
+
+    /// Gives it one more address.
+    ///
+    /// # Panics
+    /// As [`Node::with_addresses`].
+    #[track_caller]
+    pub fn add_address(self, address: IpAddr) -> Self {
+        let mut addresses = self.addresses();
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+        self.with_addresses(addresses)
+    }
+
+    /// Sets its program and starts it. The program is called anew for each process: after a kill and a start, after
+    /// a power cut and a restart.
+    #[track_caller]
+    pub fn run<F, Fut>(self, program: F) -> Self
+    where
+        F: Fn() -> Fut + 'static,
+        Fut: Future + 'static,
+        Fut::Output: Verdict,
+    {
+        let previous = self.machine(|m| m.program.replace(Program::new(program)));
+        drop(previous);
+        self.with(|w| w.boot_after(self.id, Duration::ZERO));
+        self
+    }
+
+    /// Runs a future as a task of the current process of this node. On a node without power it is dropped and its
+    /// handle says cancelled.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.with(|w| spawn_on(w, Some(self.id), future))
+    }
+
+    /// What follows when its program returns.
+    #[track_caller]
+    pub fn on_exit(self, policy: ExitPolicy) -> Self {
+        self.machine(|m| m.on_exit = policy);
+        self
+    }
+
+    /// What follows when one of its tasks panics.
+    #[track_caller]
+    pub fn on_panic(self, policy: PanicPolicy) -> Self {
+        self.machine(|m| m.on_panic = policy);
+        self
+    }
+
+    /// Gives it so many cores; they matter once polls cost something. At least 1.
+    #[track_caller]
+    pub fn cores(self, cores: usize) -> Self {
+        self.machine(|m| m.cpu.set_cores(cores));
+        self
+    }
+
+    /// Makes each poll take so long, between the least and the most, evenly; zero switches the CPU model off.
+    ///
+    /// # Panics
+    /// If the range is empty.
+    #[track_caller]
+    pub fn poll_cost(self, cost: RangeInclusive<Duration>) -> Self {
+        let (least, most) = (*cost.start(), *cost.end());
+        assert!(
+            least <= most,
+            "the poll cost {cost:?} is an empty range: the least must not exceed the most"
+        );
+        self.machine(|m| {
+            m.cpu.set_cost(least, most);
+            m.look();
+        });
+        self
+    }
+
+    /// Its clock.
+    pub fn clock(self) -> Clock {
+        Clock(self)
+    }
+
+    /// Asks the process to stop (SIGTERM), waits until it has ended, and kills it if that takes longer than ten
+    /// seconds of virtual time.
+    pub fn stop(self) -> impl Future<Output = ()> {
+        self.stop_within(STOP_WITHIN)
+    }
+
+    /// Asks the process to stop, waits until it has ended, and kills it if that takes longer than `within`.
+    pub async fn stop_within(self, within: Duration) {
+        assert_ne!(
+            self.id,
+            NodeId::HARNESS,
+            "the harness cannot be stopped: the body of the test runs on it"
+        );
+        let life = self.machine(|m| m.life);
+        self.with(|w| w.request_stop(self.id, within));
+        Ended { node: self, life }.await;
+    }
+
+    /// Ends the process as kill -9 does. Its kernel closes its sockets: what was sent still drains, then FIN, or RST
+    /// where data was unread. The machine stays up. Destructors of its tasks have no effect on the world.
+    #[track_caller]
+    pub fn kill(self) {
+        self.end(Death::Kill);
+    }
+
+    /// Takes the power away: peers hear nothing, and nothing of the process remains but what its disk has synced.
+    #[track_caller]
+    pub fn power_cut(self) {
+        self.end(Death::PowerCut);
+    }
+
+    #[track_caller]
+    fn end(self, death: Death) {
+        assert_ne!(self.id, NodeId::HARNESS, "the harness cannot be killed: the body of the test runs on it");
+        if self.is_up() {
+            self.with(|w| w.end_process(self.id, death));
+        }
+    }
+
+    /// Gives it power again, if it has none, and starts its program, if it does not run.
+    #[track_caller]
+    pub fn start(self) {
+        self.machine(|m| m.up = true);
+        self.with(|w| w.boot_after(self.id, Duration::ZERO));
+    }
+
+    /// Kills the process, if there is one, and starts the program.
+    #[track_caller]
+    pub fn restart(self) {
+        self.end(Death::Kill);
+        self.start();
+    }
+
+    /// Lets the process stand still (SIGSTOP). Its kernel goes on: it accepts connections and data until its buffers
+    /// are full. Its clock goes on too.
+    #[track_caller]
+    pub fn pause(self) {
+        self.still(Some(true), None);
+    }
+
+    /// Lets the whole machine stand still: packets sent to it meanwhile are lost. Its clock goes on.
+    #[track_caller]
+    pub fn freeze(self) {
+        self.still(None, Some(true));
+    }
+
+    /// Ends a pause or a freeze.
+    #[track_caller]
+    pub fn resume(self) {
+        self.still(Some(false), Some(false));
+    }
+
+    #[track_caller]
+    fn still(self, paused: Option<bool>, frozen: Option<bool>) {
+        assert_ne!(
+            self.id,
+            NodeId::HARNESS,
+            "the harness cannot stand still: the body of the test runs on it"
+        );
+        self.with(|w| w.set_still(self.id, paused, frozen));
+    }
+
+    /// Whether it has power.
+    #[track_caller]
+    pub fn is_up(self) -> bool {
+        self.machine(|m| m.up)
+    }
+
+    /// Whether its program has started and has not ended.
+    #[track_caller]
+    pub fn is_running(self) -> bool {
+        self.machine(|m| m.running)
+    }
+
+    /// Whether its process or the whole machine stands still.
+    #[track_caller]
+    pub fn is_still(self) -> bool {
+        self.machine(|m| m.paused || m.frozen)
+    }
+}
+
+/// Waits for the end of a process.
+struct Ended {
+    node: Node,
+    life: u32,
+}
+
+impl Future for Ended {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.node.machine(|m| {
+            if m.life != self.life || !m.up {
+                return Poll::Ready(());
+            }
+            if !m.end_waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+                m.end_waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+}
+
+/// The clock of a node. Sleeps follow the monotonic clock: a change of drift moves them, an offset or a step does
+/// not. Monotonic clocks never go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Node);
+
+impl Clock {
+    /// Lets the node's clocks run fast (positive) or slow (negative), in parts per million. Real oscillators stay
+    /// within ±100 ppm.
+    ///
+    /// # Panics
+    /// If the drift is out of the range −500,000 ..= 9,000,000 ppm.
+    #[track_caller]
+    pub fn drift_ppm(self, ppm: i64) -> Self {
+        let set = self.0.with(|w| {
+            let mut kernel = w.kernel();
+            let now = kernel.now();
+            kernel.fold(ppm as u64);
+            let set = kernel.machine_mut(self.0.id).clock.set_drift(now, ppm);
+            kernel.rearm(self.0.id);
+            set
+        });
+        if let Err(error) = set {
+            panic!("{error}");
+        }
+        self
+    }
+
+    /// Steps the wall clock by so many nanoseconds, forward or back, as an operator or ntpd does.
+    #[track_caller]
+    pub fn step(self, nanos: i64) -> Self {
+        self.0.with(|w| {
+            let mut kernel = w.kernel();
+            kernel.fold(nanos as u64);
+            kernel.machine_mut(self.0.id).clock.step(nanos.into());
+        });
+        self
+    }
+
+    /// Sets how far the wall clock is off the world's, ns; positive is ahead.
+    #[track_caller]
+    pub fn offset(self, nanos: i64) -> Self {
+        let off = self.0.with(|w| {
+            let kernel = w.kernel();
+            let exact = i128::from(kernel.epoch) + i128::from(kernel.now());
+            i128::from(kernel.machine(self.0.id).clock.realtime(kernel.now())) - exact
+        });
+        self.step(nanos.saturating_sub(i64::try_from(off).unwrap_or(i64::MAX)))
+    }
+
+    /// The present drift, ppm.
+    #[track_caller]
+    pub fn drift(self) -> i64 {
+        self.0.machine(|m| m.clock.drift_ppm())
+    }
+}

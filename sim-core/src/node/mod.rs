@@ -1,0 +1,175 @@
+//! Machines and processes.
+//!
+//! A node is a machine: name, addresses, clock, CPU. A process is one incarnation of the program on it; its tasks end
+//! with it. The ways in which a process ends or stands still are all different, because what the network and the
+//! disk see of them is different.
+
+mod handle;
+mod life;
+mod policy;
+
+pub use handle::{Clock, Node, Program};
+pub use policy::{ExitPolicy, PanicPolicy, Verdict};
+
+pub(crate) use life::Exited;
+
+use crate::clock::NodeClock;
+use crate::executor::Cpu;
+use crate::kernel::Kernel;
+use crate::slab::Key;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
+use std::task::Waker;
+
+/// A machine, by the order of declaration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// Where the body of the test runs: a node with its own address and an exact clock that no fault touches.
+    pub const HARNESS: NodeId = NodeId(0);
+}
+
+/// The name of the node on which the body of the test runs.
+pub const HARNESS: &str = "harness";
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Death {
+    /// Its program returned, or it was asked to stop and did. The kernel closes what it held.
+    Exit,
+    /// kill -9: the machine lives on. The kernel closes what it held; what was sent still drains.
+    Kill,
+    /// The machine lost power: silence.
+    PowerCut,
+}
+
+/// A simulated machine, as plain data.
+pub struct Machine {
+    /// Unique in its world.
+    pub name: Rc<str>,
+    /// Its addresses; the first of a family is its source address.
+    pub addresses: Vec<IpAddr>,
+    /// Has power.
+    pub up: bool,
+    /// The whole machine stands still.
+    pub frozen: bool,
+    /// The process stands still, the machine's kernel does not (SIGSTOP).
+    pub paused: bool,
+    /// Counts processes; what belongs to an earlier one is stale.
+    pub(crate) life: u32,
+    /// Polls need a look: paused, frozen, or under the CPU model.
+    pub(crate) hindered: bool,
+    pub(crate) parked: Vec<Key>,
+    pub(crate) cpu: Cpu,
+    pub(crate) clock: NodeClock,
+    pub(crate) program: Option<Program>,
+    /// The program has been started in this life and has not returned.
+    pub(crate) running: bool,
+    pub(crate) on_exit: ExitPolicy,
+    pub(crate) on_panic: PanicPolicy,
+    pub(crate) handles_stop: bool,
+    pub(crate) stopping: bool,
+    pub(crate) stop_waiters: Vec<Waker>,
+    pub(crate) end_waiters: Vec<Waker>,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut s = f.debug_struct("Machine");
+        s.field("name", &self.name).field("addresses", &self.addresses).field("up", &self.up);
+        s.field("paused", &self.paused).field("frozen", &self.frozen).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    fn new(name: &str, id: NodeId, epoch: u64) -> Self {
+        Machine {
+            name: name.into(),
+            addresses: default_addresses(id).to_vec(),
+            up: true,
+            frozen: false,
+            paused: false,
+            life: 0,
+            hindered: false,
+            parked: Vec::new(),
+            cpu: Cpu::default(),
+            clock: NodeClock::new(epoch),
+            program: None,
+            running: false,
+            on_exit: ExitPolicy::default(),
+            on_panic: PanicPolicy::default(),
+            handles_stop: false,
+            stopping: false,
+            stop_waiters: Vec::new(),
+            end_waiters: Vec::new(),
+        }
+    }
+
+    pub(crate) fn look(&mut self) {
+        self.hindered = self.paused || self.frozen || self.cpu.is_on();
+    }
+}
+
+/// 10.0.0.1 and fd00::1 for the first node, and so on in the order of declaration.
+fn default_addresses(id: NodeId) -> [IpAddr; 2] {
+    let n = id.0 + 1;
+    let v4 = Ipv4Addr::from_bits(0x0a00_0000 | (n & 0x00ff_ffff));
+    let v6 = Ipv6Addr::from_bits(0xfd00 << 112 | u128::from(n));
+    [v4.into(), v6.into()]
+}
+
+impl Kernel {
+    /// A machine; ids come from this kernel.
+    #[inline]
+    pub fn machine(&self, node: NodeId) -> &Machine {
+        &self.machines[node.0 as usize]
+    }
+
+    #[inline]
+    pub(crate) fn machine_mut(&mut self, node: NodeId) -> &mut Machine {
+        &mut self.machines[node.0 as usize]
+    }
+
+    /// How many machines there are; their ids are `0..machines()`.
+    pub fn machines(&self) -> usize {
+        self.machines.len()
+    }
+
+    /// Whether a packet that is sent to this machine now can arrive: it has power and does not stand still.
+    #[inline]
+    pub fn reachable(&self, node: NodeId) -> bool {
+        let m = self.machine(node);
+        m.up && !m.frozen
+    }
+
+    /// Which incarnation of its program a machine runs; grows with each death.
+    pub fn life(&self, node: NodeId) -> u32 {
+        self.machine(node).life
+    }
+
+    /// The machine that has an address.
+    pub fn by_address(&self, address: IpAddr) -> Option<NodeId> {
+        // The usual address names its node; only added ones need a search.
+        let guess = match address {
+            IpAddr::V4(v4) => v4.to_bits() & 0x00ff_ffff,
+            IpAddr::V6(v6) => v6.to_bits() as u32,
+        };
+        let has = |i: usize| self.machines.get(i).is_some_and(|m| m.addresses.contains(&address));
+        let guess = guess.wrapping_sub(1) as usize;
+        let found = if has(guess) { Some(guess) } else { (0..self.machines.len()).find(|&i| has(i)) };
+        found.map(|i| NodeId(i as u32))
+    }
+
+    /// The machine that has a name.
+    pub fn by_name(&self, name: &str) -> Option<NodeId> {
+        self.machines.iter().position(|m| &*m.name == name).map(|i| NodeId(i as u32))
+    }
+
+    pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
+        let id = NodeId(self.machines.len() as u32);
+        self.machines.push(Machine::new(name, id, self.epoch));
+        id
+    }
+}

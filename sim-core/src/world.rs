@@ -1,0 +1,394 @@
+//! The world: everything that exists during a run, current for its thread, and the loop that runs it.
+//!
+//! A thread has one world at a time and keeps its memory for the next. Whatever calls user code (a future, a waker, a
+//! destructor, an action) does so here, when nothing is borrowed.
+
+use crate::executor::{BoxTask, Joined, spawn_on, waker};
+use crate::kernel::{Current, Kernel, Step};
+use crate::node::{Death, HARNESS, NodeId};
+use crate::slab::{Key, Slab};
+use crate::{Config, Failure, FailureKind, Outcome, Sim, decision::Kind, panics};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng};
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+/// A world; never given twice within an operating-system process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WorldId(pub(crate) u64);
+
+/// A subsystem of a world, by the order of attachment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SubsystemId(u8);
+
+/// A part of the simulated machine room, such as the network. It keeps its state in a `thread_local!` of its own and
+/// attaches itself to a world at its first use there; sim-core names none.
+///
+/// No method is called while the kernel is borrowed.
+pub trait Subsystem: Sync {
+    /// What it is called in messages.
+    fn name(&self) -> &'static str;
+    /// An event that it posted is due.
+    fn event(&self, world: &World, tag: u8, key: Key);
+    /// A machine was declared.
+    fn machine_added(&self, _world: &World, _node: NodeId) {}
+    /// A process is about to end; its tasks have not been dropped yet.
+    fn process_died(&self, world: &World, node: NodeId, death: Death);
+    /// The run is over: forget everything, keep the memory.
+    fn world_ended(&self, world: &World);
+}
+
+/// Everything that exists during a run.
+pub struct World {
+    id: Cell<WorldId>,
+    active: Cell<bool>,
+    traced: Cell<bool>,
+    backtrace: Cell<bool>,
+    kernel: RefCell<Kernel>,
+    subsystems: RefCell<Vec<&'static dyn Subsystem>>,
+    actions: RefCell<Slab<Box<dyn FnOnce()>>>,
+    random: RefCell<Option<ChaCha8Rng>>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static WORLD: World = const { World::new() };
+}
+
+/// Calls `f` with the world that runs on this thread, if there is one.
+#[inline]
+pub fn try_with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
+    WORLD.try_with(|w| w.active.get().then(|| f(w))).ok().flatten()
+}
+
+/// Calls `f` with the world that runs on this thread.
+///
+/// # Panics
+/// Outside of a simulation.
+#[inline]
+#[track_caller]
+pub fn with<R>(f: impl FnOnce(&World) -> R) -> R {
+    match try_with(f) {
+        Some(result) => result,
+        None => outside(),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn outside() -> ! {
+    panic!(
+        "this call needs a simulation around it, and this thread runs none: put it in the body of a #[sim_test], \
+         or of sim::Builder::new().run(|sim| async move {{ … }}), or in a task that is spawned there"
+    )
+}
+
+/// Runs `body` as a task of the harness until it is done, in a world of its own on this thread.
+///
+/// ```
+/// use sim_core::{Config, run, time::sleep};
+/// use std::time::Duration;
+/// let outcome = run(Config::seed(7), |_sim| async {
+///     sleep(Duration::from_secs(3600)).await;
+///     "an hour later"
+/// });
+/// assert_eq!(outcome.result.unwrap(), "an hour later");
+/// assert_eq!(outcome.now, Duration::from_secs(3600));
+/// ```
+///
+/// # Panics
+/// If a simulation is running on this thread already.
+#[track_caller]
+pub fn run<T, Fut>(config: Config, body: impl FnOnce(Sim) -> Fut) -> Outcome<T>
+where
+    T: 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    let nested = try_with(|_| ()).is_some();
+    assert!(
+        !nested,
+        "a simulation is already running on this thread: a run inside a run cannot be reproduced"
+    );
+    panics::install();
+    WORLD.with(|w| w.run(config, body))
+}
+
+impl World {
+    const fn new() -> Self {
+        World {
+            id: Cell::new(WorldId(0)),
+            active: Cell::new(false),
+            traced: Cell::new(false),
+            backtrace: Cell::new(false),
+            kernel: RefCell::new(Kernel::new()),
+            subsystems: RefCell::new(Vec::new()),
+            actions: RefCell::new(Slab::new()),
+            random: RefCell::new(None),
+        }
+    }
+
+    // ---- what subsystems use ----
+
+    /// Which world this is.
+    #[inline]
+    pub fn id(&self) -> WorldId {
+        self.id.get()
+    }
+
+    /// The state of the world. Do not wake or drop what is not yours while you hold it.
+    ///
+    /// # Panics
+    /// If it is borrowed already, which is a mistake of a subsystem.
+    #[inline]
+    #[track_caller]
+    pub fn kernel(&self) -> RefMut<'_, Kernel> {
+        self.kernel.borrow_mut()
+    }
+
+    /// Adds a subsystem to this world; a subsystem calls it at its first use in a world.
+    pub fn attach(&self, subsystem: &'static dyn Subsystem) -> SubsystemId {
+        let mut all = self.subsystems.borrow_mut();
+        all.push(subsystem);
+        SubsystemId(u8::try_from(all.len() - 1).expect("a world has at most 256 subsystems"))
+    }
+
+    /// Checks that a handle belongs to this world.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[inline]
+    #[track_caller]
+    pub fn check(&self, world: WorldId, what: &str) {
+        if world != self.id() {
+            foreign(what);
+        }
+    }
+
+    // ---- the same, inside ----
+
+    pub(crate) fn try_kernel(&self) -> Option<RefMut<'_, Kernel>> {
+        self.kernel.try_borrow_mut().ok()
+    }
+
+    /// Whether tasks carry spans.
+    #[inline]
+    pub(crate) fn traced(&self) -> bool {
+        self.traced.get()
+    }
+
+    pub(crate) fn backtrace(&self) -> bool {
+        self.backtrace.get()
+    }
+
+    pub(crate) fn for_subsystems(&self, mut f: impl FnMut(&'static dyn Subsystem)) {
+        // Copied, because a subsystem may attach another.
+        let all = self.subsystems.borrow().clone();
+        all.into_iter().for_each(&mut f);
+    }
+
+    pub(crate) fn add_action(&self, action: Box<dyn FnOnce()>) -> Key {
+        self.actions.borrow_mut().insert(action)
+    }
+
+    /// The generator for the next application randomness: the seed's key, and a name by cause as nonce.
+    fn stream(&self, kernel: &mut Kernel) -> Option<ChaCha8Rng> {
+        let name = kernel.name(Kind::Rand, 0);
+        kernel.fold(name);
+        let mut random = self.random.try_borrow_mut().ok()?;
+        let generator = random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(kernel.seed));
+        generator.set_stream(name);
+        generator.set_word_pos(0);
+        Some(generator.clone())
+    }
+
+    pub(crate) fn draw(&self) -> u64 {
+        let generator = self.stream(&mut self.kernel());
+        generator.map_or(0, |mut g| g.next_u64())
+    }
+
+    pub(crate) fn fill(&self, buffer: &mut [u8]) {
+        if let Some(mut generator) = self.stream(&mut self.kernel()) {
+            generator.fill_bytes(buffer);
+        }
+    }
+
+    pub(crate) fn try_fill(&self, buffer: &mut [u8]) -> bool {
+        let generator = self.try_kernel().and_then(|mut kernel| self.stream(&mut kernel));
+        generator.map(|mut g| g.fill_bytes(buffer)).is_some()
+    }
+
+    // ---- the run ----
+
+    fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut) -> Outcome<T>
+    where
+        T: 'static,
+        Fut: Future<Output = T> + 'static,
+    {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        self.id.set(WorldId(IDS.fetch_add(1, Ordering::Relaxed)));
+        self.kernel().reset(self.id(), &config);
+        self.traced.set(tracing::dispatcher::has_been_set());
+        self.backtrace.set(config.backtrace);
+        *self.random.borrow_mut() = None;
+        self.kernel().add_machine(HARNESS);
+        self.active.set(true);
+        let mut output = None;
+        if let Some(main) = self.start(body) {
+            self.drive();
+            output = self.output(main.key());
+        }
+        let outcome = self.outcome(output);
+        self.end();
+        self.active.set(false);
+        outcome
+    }
+
+    fn start<T, Fut>(&self, body: impl FnOnce(Sim) -> Fut) -> Option<crate::JoinHandle<T>>
+    where
+        T: 'static,
+        Fut: Future<Output = T> + 'static,
+    {
+        match catch_unwind(AssertUnwindSafe(|| body(Sim::new(self.id())))) {
+            Ok(future) => {
+                let main = spawn_on(self, Some(NodeId::HARNESS), future);
+                self.kernel().main = main.key();
+                Some(main)
+            }
+            Err(payload) => {
+                self.panicked(payload);
+                None
+            }
+        }
+    }
+
+    /// Runs until main is done or something has failed.
+    fn drive(&self) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.steps())) {
+            if catch_unwind(AssertUnwindSafe(|| self.panicked(payload))).is_err() {
+                let failure = Failure::new(FailureKind::Panic, "", "a panic while a panic was handled");
+                self.kernel().fail_with(failure);
+            }
+        }
+    }
+
+    fn steps(&self) {
+        loop {
+            let step = self.kernel().next();
+            match step {
+                Step::Poll(key, task) => self.poll(key, task),
+                Step::Subsystem(id, tag, key) => {
+                    let subsystem = self.subsystems.borrow()[id.0 as usize];
+                    subsystem.event(self, tag, key);
+                }
+                Step::Wake(waker) => waker.wake(),
+                Step::Action(key) => {
+                    let action = self.actions.borrow_mut().remove(key);
+                    if let Some(action) = action {
+                        action();
+                    }
+                }
+                Step::Boot(node, life) => self.boot(node, life),
+                Step::StopDeadline(node, life) => self.stop_deadline(node, life),
+                Step::Exited(exited) => self.exited(exited),
+                Step::Inbox => self.inbox(),
+                Step::Over => return,
+            }
+        }
+    }
+
+    #[inline]
+    fn poll(&self, key: Key, mut task: BoxTask) {
+        let waker = ManuallyDrop::new(waker::waker(self.id(), key));
+        if task.as_mut().poll(&mut Context::from_waker(&waker)) {
+            let ended = self.kernel().end_done(key, task);
+            ended.settle();
+            return;
+        }
+        let back = self.kernel().end_pending(key, task);
+        match back {
+            // Most polls end here; a task that was killed meanwhile is dropped outside of the borrow.
+            Ok(None) => {}
+            Ok(killed) => drop(killed),
+            Err(spin) => {
+                let mut kernel = self.kernel();
+                let failure = Failure::spin(&kernel.machine(spin.node).name, &spin);
+                kernel.fail_with(failure);
+            }
+        }
+    }
+
+    fn inbox(&self) {
+        let keys = waker::inbox(self.id());
+        let mut kernel = self.kernel();
+        kernel.current = Current::HARNESS;
+        kernel.stats.foreign_wakes += keys.len() as u64;
+        keys.into_iter().for_each(|key| kernel.wake(key));
+    }
+
+    fn output<T: 'static>(&self, main: Key) -> Option<T> {
+        let joined = self.kernel().join(main, Waker::noop());
+        match joined {
+            Joined::Done(mut task) => task.as_mut().output()?.downcast_mut::<Option<T>>()?.take(),
+            _ => None,
+        }
+    }
+
+    fn outcome<T>(&self, output: Option<T>) -> Outcome<T> {
+        let mut kernel = self.kernel();
+        let missing = || Failure::new(FailureKind::Limit, "body", "the body of the run was cancelled");
+        let result = match kernel.take_failure() {
+            Some(failure) => Err(failure),
+            None => output.ok_or_else(missing),
+        };
+        let (tasks, events) = kernel.capacity();
+        let stats = crate::Stats { most_tasks: tasks as u64, most_events: events as u64, ..kernel.stats };
+        let mut notes = Vec::new();
+        if stats.foreign_wakes > 0 {
+            notes.push(format!(
+                "{} wakes came from other operating-system threads: their timing cannot be reproduced",
+                stats.foreign_wakes
+            ));
+        }
+        let now = Duration::from_nanos(kernel.now());
+        Outcome { result, trace: kernel.trace(), now, stats, log: kernel.log.take().map(|l| *l), notes }
+    }
+
+    /// Takes everything down. Nothing that a destructor does now has an effect, and a panic in one is not a finding:
+    /// the run is over.
+    fn end(&self) {
+        self.kernel().current = Current { task: None, node: NodeId::HARNESS, dead: true };
+        self.for_subsystems(|s| s.world_ended(self));
+        self.subsystems.borrow_mut().clear();
+        // Twice, because the destructor of a task may detach the output of another.
+        for _ in 0..2 {
+            let tasks = self.kernel().remove_all(None);
+            let _waiters = self.drop_tasks(tasks);
+            let outputs = self.kernel().remove_outputs();
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(outputs)));
+        }
+        let wakers = self.kernel().clear_events();
+        let actions = std::mem::take(&mut *self.actions.borrow_mut());
+        let machines = std::mem::take(&mut self.kernel().machines);
+        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, machines))));
+        let _ = panics::take();
+    }
+}
+
+#[cold]
+#[track_caller]
+fn foreign(what: &str) -> ! {
+    panic!(
+        "this {what} belongs to another simulation than the one that runs on this thread: handles cannot be kept from \
+         one run to the next"
+    )
+}
