@@ -1,11 +1,13 @@
 //! Allocators read the clock (jemalloc does, to age its pages). A guard that allocated, or that looked something up
 //! in a way that allocates, before it knows that it is needed would call itself without end.
 
+#![cfg(guarded)]
+
+extern crate sim_os as _;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-extern crate sim_os as _;
 
 struct Aging;
 
