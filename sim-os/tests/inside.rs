@@ -27,8 +27,8 @@ where
     T: Send + 'static,
     Fut: Future<Output = T> + 'static,
 {
-    let run = move || sim_core::run(Config::seed(seed), body).result;
-    thread::spawn(run).join().expect("a thread of its own").expect("no failure")
+    let run = move || sim_core::run(Config::seed(seed), body).result.expect("no failure");
+    thread::spawn(run).join().expect("a thread of its own")
 }
 
 #[test]

@@ -56,8 +56,11 @@ mod tests {
 
     /// Runs `body` as a simulation on a thread of its own.
     pub(super) fn simulated<T: Send + 'static>(seed: u64, body: impl FnOnce() -> T + Send + 'static) -> T {
-        let run = move || sim_core::run(sim_core::Config::seed(seed), |_| async { body() }).result;
-        std::thread::spawn(run).join().expect("a thread of its own").expect("no failure")
+        let run = move || {
+            let outcome = sim_core::run(sim_core::Config::seed(seed), |_| async { body() });
+            outcome.result.expect("no failure")
+        };
+        std::thread::spawn(run).join().expect("a thread of its own")
     }
 
     #[test]
