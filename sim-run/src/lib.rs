@@ -1,1 +1,65 @@
-//! Under construction.
+//! Many worlds: where runs happen, sweeps over seeds, and the runner behind `#[sim_test]`.
+//!
+//! A run is *clean process → fixed warm-up → run on a fresh thread*, whoever asks for it: that is what makes its
+//! trace hash the same alone, in a sweep, next to others and under a debugger.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | `builder` | [`Builder`]: one run by hand |
+//! | `sweep` | [`sweep`], [`SweepReport`]: many runs |
+//! | `test`, `draw` | what `#[sim_test]` expands to, and the arguments that it draws |
+//! | `seeds`, `settings` | how seeds are written; what the environment overrides |
+//! | `run` | one run and its outcome on the wire |
+//! | `isolate` | supervisor, worker, child; threads |
+//! | `logging`, `progress` | what is printed |
+//!
+//! ```
+//! let report = sim_run::sweep(0..10).isolate(sim_run::Isolate::Thread).run(|sim| async move {
+//!     sim_core::time::sleep(std::time::Duration::from_secs(sim.seed())).await;
+//! });
+//! assert_eq!(report.simulated.as_secs(), 45);
+//! ```
+
+mod builder;
+mod draw;
+mod isolate;
+mod logging;
+mod progress;
+mod run;
+mod seeds;
+mod settings;
+mod sweep;
+mod test;
+
+pub use builder::Builder;
+pub use run::Run;
+pub use seeds::{InvalidSeeds, Seeds};
+pub use sweep::{FailedRun, Group, Sweep, SweepReport, sweep};
+
+/// Where a run happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolate {
+    /// In a process of its own, in which nothing ran before: whatever a run leaks, overwrites or crashes ends with
+    /// it. Elsewhere than on Unix this is [`Isolate::Thread`].
+    #[default]
+    Process,
+    /// On a thread of its own, in this process: many times faster, for bodies that touch no process-global state.
+    /// Statics, counters and caches that one run leaves are what the next one finds.
+    Thread,
+}
+
+impl Isolate {
+    /// What it means on this system.
+    fn here(self) -> Isolate {
+        if cfg!(unix) { self } else { Isolate::Thread }
+    }
+}
+
+/// What `#[sim_test]` expands to. No part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::draw::draw;
+    pub use crate::test::{TestSeeds, TestSpec, run_test};
+    pub use sim_core::Sim;
+    pub use std::time::Duration;
+}

@@ -1,0 +1,94 @@
+//! Which of a program's sweeps this is, so that a worker that runs the same program knows the one to serve.
+//!
+//! A sweep is known by the test that it is in (none in a program), its place in the source, and how often the
+//! program was there before. A worker that comes to an earlier sweep is given the report that the supervisor had
+//! of it, so that the program goes the same way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Mutex, PoisonError};
+
+/// One sweep of this program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Full name of the test in the harness; `None` in a program.
+    pub(crate) test: Option<String>,
+    site: String,
+    ordinal: u64,
+}
+
+static VISITS: Mutex<BTreeMap<(Option<String>, String), u64>> = Mutex::new(BTreeMap::new());
+static HISTORY: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+
+impl Place {
+    /// A visit of `site`, in the test of that name or in the one that this thread runs.
+    pub(crate) fn visit(test: Option<&str>, site: &Location<'_>) -> Place {
+        let test = test.map(str::to_owned).or_else(test_of_this_thread);
+        let site = format!("{}:{}:{}", site.file(), site.line(), site.column());
+        let mut visits = VISITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = visits.entry((test.clone(), site.clone())).or_default();
+        let ordinal = *count;
+        *count += 1;
+        Place { test, site, ordinal }
+    }
+
+    /// Keeps the report of a sweep for the workers of later ones.
+    pub(crate) fn remember(&self, report: Vec<u8>) {
+        HISTORY.lock().unwrap_or_else(PoisonError::into_inner).insert(self.to_string(), report);
+    }
+
+    /// Calls `f` with the name and report of each earlier sweep in the same test or program.
+    #[cfg(unix)]
+    pub(super) fn earlier<E>(&self, mut f: impl FnMut(&str, &[u8]) -> Result<(), E>) -> Result<(), E> {
+        let history = HISTORY.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_same_test = format!("{}\n", self.test.as_deref().unwrap_or_default());
+        history
+            .iter()
+            .filter(|(name, _)| name.starts_with(&of_same_test))
+            .try_for_each(|(name, report)| f(name, report))
+    }
+
+    /// Arguments with which this program comes to this sweep again.
+    #[cfg(unix)]
+    pub(super) fn arguments(&self) -> Vec<std::ffi::OsString> {
+        match &self.test {
+            None => std::env::args_os().skip(1).collect(),
+            Some(test) => [test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"]
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+        }
+    }
+}
+
+/// The name that a worker knows the place by.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}\n{}", self.test.as_deref().unwrap_or_default(), self.site, self.ordinal)
+    }
+}
+
+/// The test that this thread runs, when this is a test binary of cargo's with the standard harness: that names the
+/// thread after the test, and never runs one on the main thread.
+fn test_of_this_thread() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let built_as_test = program.parent()?.file_name()? == "deps";
+    let thread = std::thread::current();
+    thread.name().filter(|&name| built_as_test && name != "main").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_test_site_and_visit() {
+        let here = || Location::caller();
+        let site = here();
+        let [first, second] = [(); 2].map(|()| Place::visit(None, site));
+        assert_eq!(first.test.as_deref(), Some("isolate::place::tests::a_place_is_test_site_and_visit"));
+        assert_ne!(first.to_string(), second.to_string());
+        assert_eq!(Place::visit(Some("other"), site).ordinal, 0);
+    }
+}

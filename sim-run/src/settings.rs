@@ -1,0 +1,176 @@
+//! What the environment overrides, read and checked in one place.
+
+use std::fmt;
+
+use sim_core::Schedule;
+
+use crate::Seeds;
+use crate::logging;
+use crate::seeds::{Request, parse_seed};
+
+/// Names, meanings and allowed values: `docs/running.md`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// `SIM_SEED`.
+    pub(crate) seed: Option<u64>,
+    /// `SIM_SEEDS`.
+    pub(crate) seeds: Option<Request>,
+    /// `SIM_JOBS`.
+    pub(crate) jobs: Option<usize>,
+    /// `SIM_SCHEDULE`.
+    pub(crate) schedule: Option<Schedule>,
+    /// `SIM_FORK=0`.
+    pub(crate) no_fork: bool,
+    /// `SIM_LOG`.
+    pub(crate) log: Option<String>,
+    /// `NEXTEST_STRESS_CURRENT`: which repetition of the test this is.
+    pub(crate) stress: u64,
+}
+
+/// An environment variable with a value that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    variable: &'static str,
+    value: String,
+    allowed: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?} cannot be used: {}", self.variable, self.value, self.allowed)
+    }
+}
+
+impl Settings {
+    /// # Panics
+    /// When a variable has a value that cannot be used; the message names both and says what is allowed.
+    #[track_caller]
+    pub(crate) fn of_environment() -> Settings {
+        let read =
+            Settings::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
+        read.unwrap_or_else(|invalid| panic!("{invalid}"))
+    }
+
+    fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Settings, Invalid> {
+        let set = |variable| look_up(variable).filter(|value| !value.is_empty());
+        fn parse<T, E: fmt::Display>(
+            variable: &'static str,
+            value: Option<String>,
+            parse: impl FnOnce(&str) -> Result<T, E>,
+        ) -> Result<Option<T>, Invalid> {
+            let Some(value) = value else { return Ok(None) };
+            parse(&value).map(Some).map_err(|error| Invalid { variable, value, allowed: error.to_string() })
+        }
+        let settings = Settings {
+            seed: parse("SIM_SEED", set("SIM_SEED"), parse_seed)?,
+            seeds: parse("SIM_SEEDS", set("SIM_SEEDS"), Request::parse)?,
+            jobs: parse("SIM_JOBS", set("SIM_JOBS"), |value| match value.parse() {
+                Ok(jobs @ 1..=4096) => Ok(jobs),
+                _ => Err("expected how many runs may go on at a time, from 1 to 4096"),
+            })?,
+            schedule: parse("SIM_SCHEDULE", set("SIM_SCHEDULE"), str::parse::<Schedule>)?,
+            no_fork: parse("SIM_FORK", set("SIM_FORK"), |value| match value {
+                "0" => Ok(true),
+                "1" => Ok(false),
+                _ => Err("expected 1 (a process for each run, the default) or 0 (run in this process)"),
+            })?
+            .unwrap_or(false),
+            log: parse("SIM_LOG", set("SIM_LOG"), |value| logging::check(value).map(|()| value.to_owned()))?,
+            // nextest says "none" when it does not repeat tests. Its NEXTEST_ATTEMPT must not count: a retry that
+            // changed the seed would hide what it retries.
+            stress: parse("NEXTEST_STRESS_CURRENT", set("NEXTEST_STRESS_CURRENT"), |value| match value {
+                "none" => Ok(0),
+                number => number.parse().map_err(|_| "expected a number or none, as nextest sets it"),
+            })?
+            .unwrap_or(0),
+        };
+        match (settings.seed, &settings.seeds) {
+            (Some(_), Some(_)) => Err(Invalid {
+                variable: "SIM_SEEDS",
+                value: set("SIM_SEEDS").unwrap_or_default(),
+                allowed: "SIM_SEED is set, too: unset one of them".to_owned(),
+            }),
+            _ => Ok(settings),
+        }
+    }
+
+    /// The seeds to run where `default` is asked for: a count keeps the first of them.
+    pub(crate) fn seeds(&self, default: Seeds) -> Seeds {
+        match (self.seed, &self.seeds) {
+            (Some(seed), _) => Seeds::one(seed),
+            (None, Some(Request::Range(range))) => Seeds::from(range.clone()),
+            (None, Some(Request::Count(count))) => Seeds::starting_at(default.at(0).unwrap_or(0), *count),
+            (None, None) => default,
+        }
+    }
+
+    pub(crate) fn jobs(&self, asked: Option<usize>) -> usize {
+        self.jobs
+            .or(asked)
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> Result<Settings, String> {
+        let look_up = |name: &str| {
+            set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(look_up).map_err(|invalid| invalid.to_string())
+    }
+
+    #[test]
+    fn each_variable_is_read() {
+        let settings = read(&[
+            ("SIM_SEED", "0x2A"),
+            ("SIM_JOBS", "3"),
+            ("SIM_SCHEDULE", "fifo"),
+            ("SIM_FORK", "0"),
+            ("SIM_LOG", "debug,hyper=off"),
+            ("NEXTEST_STRESS_CURRENT", "4"),
+            ("NEXTEST_ATTEMPT", "9"),
+        ])
+        .unwrap();
+        assert_eq!(settings.seed, Some(42));
+        assert_eq!(settings.jobs(Some(8)), 3);
+        assert!(matches!(settings.schedule, Some(Schedule::Fifo)));
+        assert!(settings.no_fork);
+        assert_eq!(settings.log.as_deref(), Some("debug,hyper=off"));
+        assert_eq!(settings.stress, 4);
+        assert_eq!(read(&[("NEXTEST_STRESS_CURRENT", "none")]).unwrap().stress, 0);
+        assert_eq!(read(&[("SIM_SEED", "")]).unwrap().seed, None);
+    }
+
+    #[test]
+    fn seeds_come_from_the_environment_first() {
+        let seeds = |set: &[_]| read(set).unwrap().seeds(Seeds::from(50..60));
+        assert_eq!(seeds(&[]), Seeds::from(50..60));
+        assert_eq!(seeds(&[("SIM_SEEDS", "100")]), Seeds::from(50..150));
+        assert_eq!(seeds(&[("SIM_SEEDS", "3..9")]), Seeds::from(3..9));
+        assert_eq!(seeds(&[("SIM_SEED", "7")]), Seeds::one(7));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_named_with_its_variable_and_what_is_allowed() {
+        for (variable, value, allowed) in [
+            ("SIM_SEED", "seven", "0x2a"),
+            ("SIM_SEEDS", "5..1", "less than its end"),
+            ("SIM_JOBS", "0", "1 to 4096"),
+            ("SIM_SCHEDULE", "fair", "fifo"),
+            ("SIM_FORK", "no", "expected 1"),
+            ("SIM_LOG", "=x=", "filter"),
+            ("NEXTEST_STRESS_CURRENT", "x", "number"),
+        ] {
+            let error = read(&[(variable, value)]).unwrap_err();
+            assert!(
+                error.contains(variable) && error.contains(value) && error.contains(allowed),
+                "{error}: should name {variable}, {value} and {allowed}"
+            );
+        }
+        let both = read(&[("SIM_SEED", "1"), ("SIM_SEEDS", "2")]).unwrap_err();
+        assert!(both.contains("SIM_SEED is set, too"), "{both}");
+    }
+}

@@ -1,0 +1,325 @@
+//! Many runs over many seeds.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::panic::Location;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sim_core::{Failure, Schedule, Sim, Stats, hash};
+
+use crate::isolate::{self, Limits, Place, Plan, SHORT, Twice, Work};
+use crate::progress::Progress;
+use crate::run::{Run, Shape, Wire, decode, encode, refuse_inside_a_simulation, site};
+use crate::settings::Settings;
+use crate::{Isolate, Seeds};
+
+/// Prepares a sweep: the same body over many seeds, each in a process of its own.
+///
+/// The processes start this program again, with the same arguments, up to this point: what the program does before
+/// must be harmless to do more than once, must go the same way each time, and finds its standard input empty. A
+/// sweep that goes on in another thread of the program at the same time must be [`Isolate::Thread`].
+///
+/// ```
+/// use sim_run::{Isolate, Run, sweep};
+///
+/// let mut sum = 0;
+/// let report = sweep(0..100)
+///     .isolate(Isolate::Thread)
+///     .on_run(|run: &Run<u64>| sum += run.result.as_ref().unwrap())
+///     .run(|sim| async move { sim.seed() });
+/// assert_eq!((report.runs, sum), (100, 4950));
+/// assert!(report.failures.is_empty());
+/// ```
+#[must_use = "nothing runs before `run`"]
+pub struct Sweep<'f, T> {
+    seeds: Seeds,
+    jobs: Option<usize>,
+    shape: Shape,
+    isolate: Isolate,
+    limits: Limits,
+    twice: Twice,
+    progress: Option<bool>,
+    stop_after: Option<u64>,
+    on_run: Option<Box<dyn FnMut(&Run<T>) + 'f>>,
+}
+
+/// A sweep over those seeds. `SIM_SEED` or `SIM_SEEDS` override them; `SIM_SEEDS=100` keeps the first of them and runs
+/// 100 from there on.
+pub fn sweep<'f, T>(seeds: impl Into<Seeds>) -> Sweep<'f, T> {
+    Sweep {
+        seeds: seeds.into(),
+        jobs: None,
+        shape: Shape::default(),
+        isolate: Isolate::default(),
+        limits: Limits::default(),
+        twice: Twice::Some,
+        progress: None,
+        stop_after: None,
+        on_run: None,
+    }
+}
+
+impl<T> fmt::Debug for Sweep<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sweep")
+            .field("seeds", &self.seeds)
+            .field("isolate", &self.isolate)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'f, T> Sweep<'f, T> {
+    /// How many runs go on at a time; default one a core. `SIM_JOBS` overrides it. The report does not depend on it.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
+    /// How the next task is chosen; default [`Schedule::Portfolio`]. `SIM_SCHEDULE` overrides it.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.shape.schedule = schedule;
+        self
+    }
+
+    /// Virtual time after which a run fails; default [`Config::TIME_LIMIT`](sim_core::Config::TIME_LIMIT).
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.shape.time_limit = limit;
+        self
+    }
+
+    /// Where runs happen; default [`Isolate::Process`]. `SIM_FORK=0` runs one seed in this process.
+    pub fn isolate(mut self, isolate: Isolate) -> Self {
+        self.isolate = isolate;
+        self
+    }
+
+    /// Address space that a run may use beyond what its process starts with, in bytes; default 2 GiB, `None` for no
+    /// limit. No effect on threads.
+    pub fn memory_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.limits.memory = bytes.into();
+        self
+    }
+
+    /// CPU time that a run may use; default 60 s. No effect on threads.
+    pub fn cpu_limit(mut self, time: Duration) -> Self {
+        self.limits.cpu = time;
+        self
+    }
+
+    /// Real time for which a run may stand still without using the CPU; default 30 s. No effect on threads.
+    pub fn blocked_limit(mut self, time: Duration) -> Self {
+        self.limits.blocked = time;
+        self
+    }
+
+    /// Whether every seed is run twice and the traces compared; default one seed in 64.
+    pub fn check_determinism(mut self, all: bool) -> Self {
+        self.twice = if all { Twice::All } else { Twice::Some };
+        self
+    }
+
+    /// Whether a line on standard error shows how far the sweep is; default only when that is a terminal.
+    pub fn progress(mut self, shown: bool) -> Self {
+        self.progress = Some(shown);
+        self
+    }
+
+    /// Ends the sweep with that many failures; default never.
+    pub fn stop_after(mut self, failures: u64) -> Self {
+        self.stop_after = Some(failures);
+        self
+    }
+
+    /// Calls `f` with each run, in the order of the seeds, in this process.
+    pub fn on_run(mut self, f: impl FnMut(&Run<T>) + 'f) -> Self {
+        self.on_run = Some(Box::new(f));
+        self
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
+    /// Runs `body` for every seed. Where runs are processes, values come back through serde.
+    ///
+    /// # Panics
+    /// Inside of a simulation; when an environment variable has a value that cannot be used; when no process can be
+    /// started.
+    #[track_caller]
+    pub fn run<F, Fut>(self, body: F) -> SweepReport
+    where
+        F: Fn(Sim) -> Fut + Sync,
+        Fut: Future<Output = T> + 'static,
+    {
+        let here = Location::caller();
+        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, ""))
+    }
+
+    /// As [`run`](Sweep::run); an error that the body returns is the failure of its run.
+    ///
+    /// # Panics
+    /// As [`run`](Sweep::run).
+    #[track_caller]
+    pub fn try_run<E, F, Fut>(self, body: F) -> SweepReport
+    where
+        E: fmt::Display + 'static,
+        F: Fn(Sim) -> Fut + Sync,
+        Fut: Future<Output = Result<T, E>> + 'static,
+    {
+        let here = Location::caller();
+        self.conduct(here, |shape, seed| {
+            shape.run(seed, &body, |result| result.map_err(|error| format!("{error:#}")), &site(here))
+        })
+    }
+
+    #[track_caller]
+    fn conduct(mut self, here: &Location<'_>, run: impl Fn(&Shape, u64) -> Vec<u8> + Sync) -> SweepReport {
+        refuse_inside_a_simulation("a sweep");
+        let settings = Settings::of_environment();
+        let mut shape = self.shape;
+        shape.schedule = settings.schedule.unwrap_or(shape.schedule);
+        let place = Place::visit(None, here);
+        let work: &Work<'_> = &|seed, _| run(&shape, seed);
+        if let Some(past) = isolate::enter(&place, &self.limits, work) {
+            return decode(&past);
+        }
+        let plan = Plan {
+            place: &place,
+            seeds: settings.seeds(self.seeds),
+            jobs: settings.jobs(self.jobs),
+            isolate: self.isolate.here(),
+            limits: self.limits,
+            twice: self.twice,
+            log: settings.log.is_some() && settings.seed.is_some(),
+            keep_output: SHORT,
+            here: settings.no_fork,
+        };
+        let mut report = SweepReport::default();
+        let mut progress = Progress::start(plan.seeds.len(), self.progress);
+        let done = isolate::execute(&plan, work, |done| {
+            let mut wire: Wire<T> = Wire::of(done.end);
+            if let Some(repeat) = done.repeat {
+                wire = wire.compared(&Wire::of(repeat));
+            }
+            if plan.log {
+                eprint!("{}", done.output);
+            }
+            let run = wire.into_run(done.seed, done.output);
+            report.add(&run);
+            if let Some(on_run) = &mut self.on_run {
+                on_run(&run);
+            }
+            progress.show(report.runs, report.failures.len(), report.simulated);
+            match self.stop_after {
+                Some(enough) if report.failures.len() as u64 >= enough => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        report.elapsed = progress.elapsed();
+        drop(progress);
+        if let Err(trouble) = done {
+            panic!("the sweep could not be done: {}", trouble.0);
+        }
+        place.remember(encode(&report));
+        report
+    }
+}
+
+/// What a sweep found. All but [`elapsed`](SweepReport::elapsed) follows from program and seeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepReport {
+    /// How many seeds were run; a seed that was run twice counts once.
+    pub runs: u64,
+    /// All failures, in the order of the seeds.
+    pub failures: Vec<FailedRun>,
+    /// One hash over the trace hashes of all runs in the order of the seeds.
+    pub trace: u64,
+    /// Sum over all runs.
+    pub stats: Stats,
+    /// Virtual time of all runs together.
+    pub simulated: Duration,
+    /// Real time that the sweep took.
+    pub elapsed: Duration,
+}
+
+/// A run that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedRun {
+    /// The seed that shows it again.
+    pub seed: u64,
+    /// Trace hash; 0 when the run's process died.
+    pub trace: u64,
+    /// What broke.
+    pub failure: Failure,
+}
+
+/// Failures with the same signature.
+#[derive(Clone, Debug)]
+pub struct Group<'r> {
+    /// What they have in common.
+    pub signature: String,
+    /// In the order of their seeds; never empty.
+    pub runs: Vec<&'r FailedRun>,
+}
+
+impl SweepReport {
+    /// Failures by signature: the most frequent first, then by signature.
+    pub fn groups(&self) -> Vec<Group<'_>> {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for run in &self.failures {
+            let signature = run.failure.signature();
+            match groups.iter_mut().find(|group| group.signature == signature) {
+                Some(group) => group.runs.push(run),
+                None => groups.push(Group { signature, runs: vec![run] }),
+            }
+        }
+        groups.sort_by(|a, b| (b.runs.len(), &a.signature).cmp(&(a.runs.len(), &b.signature)));
+        groups
+    }
+
+    /// Runs in a second of real time.
+    pub fn runs_per_second(&self) -> f64 {
+        self.runs as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    fn add<T>(&mut self, run: &Run<T>) {
+        self.runs += 1;
+        self.trace = hash::h(self.trace, run.trace);
+        self.stats += run.stats;
+        self.simulated += run.now;
+        if let Err(failure) = &run.result {
+            self.failures.push(FailedRun { seed: run.seed, trace: run.trace, failure: failure.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim_core::FailureKind;
+
+    #[test]
+    fn failures_are_grouped_by_signature() {
+        let failed = |seed, kind, site: &str| FailedRun {
+            seed,
+            trace: 0,
+            failure: Failure::new(kind, site, format!("seed {seed}")),
+        };
+        let report = SweepReport {
+            failures: vec![
+                failed(1, FailureKind::Deadlock, ""),
+                failed(2, FailureKind::Panic, "b.rs:1:1"),
+                failed(3, FailureKind::Panic, "a.rs:1:1"),
+                failed(4, FailureKind::Panic, "b.rs:1:1"),
+            ],
+            ..SweepReport::default()
+        };
+        let groups: Vec<_> = report
+            .groups()
+            .into_iter()
+            .map(|group| (group.signature, group.runs.iter().map(|run| run.seed).collect::<Vec<_>>()))
+            .collect();
+        let expected = [("panic b.rs:1:1", vec![2, 4]), ("deadlock", vec![1]), ("panic a.rs:1:1", vec![3])];
+        assert_eq!(groups, expected.map(|(signature, seeds)| (signature.to_owned(), seeds)));
+    }
+}

@@ -1,0 +1,297 @@
+//! The runner behind `#[sim_test]`: which seeds, and what a failure says.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::panic::Location;
+use std::time::Duration;
+
+use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
+
+use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
+use crate::run::{Run, Shape, Wire, refuse_inside_a_simulation};
+use crate::settings::Settings;
+use crate::{Isolate, Seeds};
+
+/// Runs of a test that does not say how many.
+const RUNS: u64 = 32;
+/// Lines of a failure's details, and of its log, that its message has room for.
+const DETAILS: usize = 6;
+const LOG: usize = 8;
+
+/// What the attribute and the compiler say of a test.
+#[derive(Clone, Copy, Debug)]
+pub struct TestSpec {
+    /// `module_path!()`.
+    pub module: &'static str,
+    /// Name of the function.
+    pub name: &'static str,
+    /// `file!()`.
+    pub file: &'static str,
+    /// `line!()`.
+    pub line: u32,
+    /// `CARGO_PKG_NAME`.
+    pub package: Option<&'static str>,
+    /// `CARGO_CRATE_NAME`.
+    pub target: Option<&'static str>,
+    /// `CARGO_BIN_NAME`: set in programs.
+    pub program: Option<&'static str>,
+    /// `CARGO_TARGET_TMPDIR`: set in integration tests and benches.
+    pub integration: Option<&'static str>,
+    /// `seeds`; `SIM_SEED` and `SIM_SEEDS` override it.
+    pub seeds: Option<TestSeeds>,
+    /// `time_limit`, virtual.
+    pub time_limit: Option<Duration>,
+    /// `schedule`; `SIM_SCHEDULE` overrides it.
+    pub schedule: Option<&'static str>,
+    /// `isolate = "thread"`.
+    pub thread: bool,
+    /// `check_determinism`.
+    pub check_determinism: bool,
+}
+
+/// The value of `seeds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestSeeds {
+    /// So many, from a first one that is the test's own.
+    Count(u64),
+    /// From the first to before the second.
+    Range(u64, u64),
+}
+
+/// Runs a test over its seeds.
+///
+/// # Panics
+/// With the report of the first failure, in the order of the seeds; when an environment variable has a value that
+/// cannot be used; when no process can be started.
+#[track_caller]
+pub fn run_test<F, Fut>(spec: &TestSpec, body: F)
+where
+    F: Fn(Sim) -> Fut + Sync,
+    Fut: Future + 'static,
+    Fut::Output: Verdict + 'static,
+{
+    let here = Location::caller();
+    refuse_inside_a_simulation("a test");
+    let settings = Settings::of_environment();
+    let name = spec.full_name();
+    let seeds = spec.seeds(&name, &settings);
+    let mut shape = Shape::default();
+    shape.time_limit = spec.time_limit.unwrap_or(shape.time_limit);
+    let of_spec =
+        spec.schedule.map(|text| text.parse::<Schedule>().unwrap_or_else(|error| panic!("{error}")));
+    shape.schedule = settings.schedule.or(of_spec).unwrap_or(shape.schedule);
+    let at = format!("{}:{}", spec.file, spec.line);
+    let work: &Work<'_> = &|seed, _| shape.run(seed, &body, Verdict::verdict, &at);
+
+    let place = Place::visit(Some(&name), here);
+    let limits = Limits::default();
+    if isolate::enter(&place, &limits, work).is_some() {
+        return;
+    }
+    let isolate = if spec.thread { Isolate::Thread } else { Isolate::Process };
+    let alone = seeds.len() == 1;
+    let plan = Plan {
+        place: &place,
+        jobs: settings.jobs(None),
+        isolate: isolate.here(),
+        limits,
+        twice: if spec.check_determinism { Twice::All } else { Twice::Some },
+        log: alone && settings.log.is_some(),
+        keep_output: if alone { LONG } else { SHORT },
+        here: settings.no_fork,
+        seeds,
+    };
+    let Some((index, run)) = first_failure(&plan, work, alone) else { return };
+    let again = match plan.here || plan.log {
+        true => None,
+        false => {
+            let again = Plan { seeds: Seeds::one(run.seed), twice: Twice::Never, log: true, ..plan.clone() };
+            let mut shown = None;
+            each_run(&again, work, |run| {
+                shown = Some(run);
+                ControlFlow::Break(())
+            });
+            shown
+        }
+    };
+    if let Some(again) = again.as_ref().filter(|_| settings.log.is_some()) {
+        print!("{}", again.output);
+    }
+    let report =
+        Report { spec, name: &name, settings: &settings, index, total: plan.seeds.len(), run, again };
+    panic!("{}", report.text());
+}
+
+fn first_failure(plan: &Plan<'_>, work: &Work<'_>, alone: bool) -> Option<(u64, Run<()>)> {
+    let (mut index, mut failed) = (0, None);
+    each_run(plan, work, |run| {
+        if alone {
+            print!("{}", run.output);
+        }
+        if run.result.is_err() {
+            failed = Some((index, run));
+            return ControlFlow::Break(());
+        }
+        index += 1;
+        ControlFlow::Continue(())
+    });
+    failed
+}
+
+fn each_run(plan: &Plan<'_>, work: &Work<'_>, mut f: impl FnMut(Run<()>) -> ControlFlow<()>) {
+    let done = isolate::execute(plan, work, |done| {
+        let mut wire = Wire::of(done.end);
+        if let Some(repeat) = done.repeat {
+            wire = wire.compared(&Wire::of(repeat));
+        }
+        f(wire.into_run(done.seed, done.output))
+    });
+    if let Err(trouble) = done {
+        panic!("the test could not be run: {}", trouble.0);
+    }
+}
+
+impl TestSpec {
+    /// The name that the harness knows the test by.
+    fn full_name(&self) -> String {
+        match self.module.split_once("::") {
+            Some((_crate, module)) => format!("{module}::{}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    fn seeds(&self, name: &str, settings: &Settings) -> Seeds {
+        let default = match self.seeds {
+            None => Seeds::of_test(name, RUNS),
+            Some(TestSeeds::Count(count)) => Seeds::of_test(name, count),
+            Some(TestSeeds::Range(start, end)) => Seeds::from(start..end),
+        };
+        let seeds = settings.seeds(default);
+        // What was asked for by number is not shifted.
+        let by_number = settings.seed.is_some()
+            || matches!(settings.seeds, Some(crate::seeds::Request::Range(_)))
+            || (settings.seeds.is_none() && matches!(self.seeds, Some(TestSeeds::Range(..))));
+        match seeds.at(0) {
+            Some(first) if settings.stress > 0 && !by_number => {
+                let count = seeds.len();
+                Seeds::starting_at(first.wrapping_add(settings.stress.wrapping_mul(count)), count)
+            }
+            _ => seeds,
+        }
+    }
+
+    /// What runs this test alone.
+    fn command(&self, name: &str) -> String {
+        let Some(package) = self.package else {
+            let program = std::env::args().next().unwrap_or_else(|| "the test's program".to_owned());
+            return format!("{program} {name} --exact");
+        };
+        let target = match (self.integration, self.program, self.target) {
+            (Some(_), _, Some(target)) => format!("--test {}", self.hyphenated(target)),
+            (None, Some(program), _) => format!("--bin {program}"),
+            (None, None, Some(_)) => "--lib".to_owned(),
+            _ => return format!("cargo test -p {package} {name} -- --exact"),
+        };
+        format!("cargo test -p {package} {target} {name} -- --exact")
+    }
+
+    /// The target's own name where the file has it: a crate's name has `_` for each `-`.
+    fn hyphenated<'a>(&'a self, target: &'a str) -> &'a str {
+        let parts = self.file.split(['/', '\\']).map(|part| part.trim_end_matches(".rs"));
+        parts.rev().find(|part| part.replace('-', "_") == target).unwrap_or(target)
+    }
+}
+
+/// A failure, for people.
+#[derive(Debug)]
+struct Report<'a> {
+    spec: &'a TestSpec,
+    name: &'a str,
+    settings: &'a Settings,
+    index: u64,
+    total: u64,
+    run: Run<()>,
+    /// The same seed once more, with the log on.
+    again: Option<Run<()>>,
+}
+
+impl Report<'_> {
+    /// At most 25 lines.
+    fn text(&self) -> String {
+        let Err(failure) = &self.run.result else { return String::new() };
+        let again = self.again.as_ref().and_then(|run| run.result.as_ref().err());
+        let same = again.is_some_and(|again| again.signature() == failure.signature());
+        // Only the run with the log knows where it was when its process died.
+        let seen =
+            if failure.kind == FailureKind::Crash && same { again.unwrap_or(failure) } else { failure };
+        let mut text = String::new();
+        let seed = self.run.seed;
+        let _ = writeln!(
+            text,
+            "test {} failed with seed {seed} (run {} of {})\n",
+            self.name,
+            self.index + 1,
+            self.total
+        );
+        lines(&mut text, "  ", &format!("{}: {}", failure.kind.word(), failure.message), DETAILS);
+        self.place(&mut text, failure, seen);
+        let _ = writeln!(text, "  signature: {}", failure.signature());
+        lines(&mut text, "    ", &failure.details.join("\n"), DETAILS);
+        if let Some(again) = &self.again {
+            let crashed = failure.kind == FailureKind::Crash;
+            if failure.kind != FailureKind::Nondeterminism
+                && !(same && (crashed || again.trace == self.run.trace))
+            {
+                text.push_str(
+                    "  run once more, the seed took another course: the test is not deterministic\n",
+                );
+            }
+            last_lines(&mut text, &again.output);
+        }
+        let schedule =
+            self.settings.schedule.map(|schedule| format!("SIM_SCHEDULE='{schedule}' ")).unwrap_or_default();
+        let _ = write!(text, "\n  replay: {schedule}SIM_SEED={seed} {}", self.spec.command(self.name));
+        text
+    }
+
+    fn place(&self, text: &mut String, failure: &Failure, seen: &Failure) {
+        let mut place = Vec::new();
+        if failure.site.contains(".rs:") {
+            place.push(format!("at {}", failure.site));
+        }
+        place.push(match (failure.kind, &seen.node) {
+            (FailureKind::Crash, None) => {
+                "at an unknown virtual time: the process died with its clock".to_owned()
+            }
+            (FailureKind::Crash, Some(_)) => format!("after {:?} of virtual time", seen.at),
+            _ => format!("at {:?} of virtual time", seen.at),
+        });
+        place.extend(seen.node.as_ref().map(|node| format!("on node {node}")));
+        place.extend(seen.task.as_ref().map(|task| format!("in the task spawned at {task}")));
+        let _ = writeln!(text, "    {}", place.join(", "));
+    }
+}
+
+/// Adds the first lines of `what`.
+fn lines(text: &mut String, indent: &str, what: &str, most: usize) {
+    let all = what.lines().count();
+    for line in what.lines().take(if all > most { most - 1 } else { most }) {
+        let _ = writeln!(text, "{indent}{line}");
+    }
+    if all > most {
+        let _ = writeln!(text, "{indent}… and {} lines more", all - (most - 1));
+    }
+}
+
+/// Adds the last lines of what a run printed.
+fn last_lines(text: &mut String, output: &str) {
+    let all: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    if all.is_empty() {
+        return;
+    }
+    let shown = &all[all.len().saturating_sub(LOG)..];
+    let _ = writeln!(text, "  its last lines (SIM_LOG=debug shows more):");
+    for line in shown {
+        let _ = writeln!(text, "    | {line}");
+    }
+}
