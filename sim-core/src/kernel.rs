@@ -37,8 +37,8 @@ pub(crate) enum Step {
     Action(Key),
     Boot(NodeId, u32),
     StopDeadline(NodeId, u32),
-    /// The program of a node has returned.
-    Exited(Exited),
+    /// Programs have returned.
+    Exited,
     /// Other threads left wakes.
     Inbox,
     /// The run is over.
@@ -58,10 +58,14 @@ pub struct Kernel {
     events: Events,
     pub(crate) executor: Executor,
     pub(crate) machines: Vec<Machine>,
+    /// How many machines stand still or are under the CPU model.
+    pub(crate) hindered: u32,
     pub(crate) current: Current,
     pub(crate) stats: Stats,
     pub(crate) log: Option<Box<Log>>,
-    pub(crate) exited: Vec<Exited>,
+    exited: Vec<Exited>,
+    /// A failure or the return of a program waits to be looked at.
+    attention: bool,
     failure: Option<Box<Failure>>,
     time_limit: u64,
     pub(crate) epoch: u64,
@@ -91,10 +95,12 @@ impl Kernel {
             events: Events::new(),
             executor: Executor::new(),
             machines: Vec::new(),
+            hindered: 0,
             current: Current::HARNESS,
             stats: Stats::NONE,
             log: None,
             exited: Vec::new(),
+            attention: false,
             failure: None,
             time_limit: u64::MAX,
             epoch: 0,
@@ -115,10 +121,12 @@ impl Kernel {
         self.naming.reset();
         self.executor.reset(config.schedule, self.seed);
         self.machines.clear();
+        self.hindered = 0;
         self.current = Current::HARNESS;
         self.stats = Stats::NONE;
         self.log = config.record.then(Box::default);
         self.exited.clear();
+        self.attention = false;
         self.failure = None;
         self.time_limit = crate::clock::nanos(config.time_limit);
         self.epoch = config.epoch;
@@ -239,10 +247,20 @@ impl Kernel {
             failure.task = self.current.task.and_then(|k| self.spawned_at(k)).map(ToString::to_string);
         }
         self.failure = Some(Box::new(failure));
+        self.attention = true;
     }
 
     pub(crate) fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take().map(|f| *f)
+    }
+
+    pub(crate) fn take_exited(&mut self) -> Vec<Exited> {
+        std::mem::take(&mut self.exited)
+    }
+
+    pub(crate) fn program_returned(&mut self, exited: Exited) {
+        self.exited.push(exited);
+        self.attention = true;
     }
 
     pub(crate) fn trace(&self) -> u64 {
@@ -314,19 +332,15 @@ impl Kernel {
     #[inline]
     pub(crate) fn next(&mut self) -> Step {
         loop {
-            if self.failure.is_some() {
-                return Step::Over;
-            }
-            if let Some(exited) = self.exited.pop() {
-                return Step::Exited(exited);
-            }
-            match self.begin_poll() {
-                Ok(Some((key, task))) => return Step::Poll(key, task),
-                Ok(None) => {}
-                Err(spin) => {
-                    self.fail_with(Failure::spin(&self.machine(spin.node).name, &spin));
+            if self.attention {
+                if self.failure.is_some() {
                     return Step::Over;
                 }
+                self.attention = false;
+                return Step::Exited;
+            }
+            if let Some((key, task)) = self.begin_poll() {
+                return Step::Poll(key, task);
             }
             if self.done {
                 return Step::Over;

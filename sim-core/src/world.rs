@@ -282,49 +282,69 @@ impl World {
     }
 
     fn steps(&self) {
+        let mut step = self.kernel().next();
         loop {
-            let step = self.kernel().next();
-            match step {
+            step = match step {
                 Step::Poll(key, task) => self.poll(key, task),
-                Step::Subsystem(id, tag, key) => {
-                    let subsystem = self.subsystems.borrow()[id.0 as usize];
-                    subsystem.event(self, tag, key);
-                }
-                Step::Wake(waker) => waker.wake(),
-                Step::Action(key) => {
-                    let action = self.actions.borrow_mut().remove(key);
-                    if let Some(action) = action {
-                        action();
+                other => {
+                    if !self.step(other) {
+                        return;
                     }
+                    self.kernel().next()
                 }
-                Step::Boot(node, life) => self.boot(node, life),
-                Step::StopDeadline(node, life) => self.stop_deadline(node, life),
-                Step::Exited(exited) => self.exited(exited),
-                Step::Inbox => self.inbox(),
-                Step::Over => return,
             }
         }
     }
 
+    /// Takes a step that is not a poll; false when the run is over.
+    fn step(&self, step: Step) -> bool {
+        match step {
+            Step::Poll(..) => unreachable!("polls are taken by the loop"),
+            Step::Subsystem(id, tag, key) => {
+                let subsystem = self.subsystems.borrow()[id.0 as usize];
+                subsystem.event(self, tag, key);
+            }
+            Step::Wake(waker) => waker.wake(),
+            Step::Action(key) => {
+                let action = self.actions.borrow_mut().remove(key);
+                if let Some(action) = action {
+                    action();
+                }
+            }
+            Step::Boot(node, life) => self.boot(node, life),
+            Step::StopDeadline(node, life) => self.stop_deadline(node, life),
+            Step::Exited => {
+                let exited = self.kernel().take_exited();
+                exited.into_iter().for_each(|e| self.exited(e));
+            }
+            Step::Inbox => self.inbox(),
+            Step::Over => return false,
+        }
+        true
+    }
+
+    /// Polls a task, puts it away and gives the next step; one borrow for both is a tenth of the cost of a poll.
     #[inline]
-    fn poll(&self, key: Key, mut task: BoxTask) {
+    fn poll(&self, key: Key, mut task: BoxTask) -> Step {
         let waker = ManuallyDrop::new(waker::waker(self.id(), key));
         if task.as_mut().poll(&mut Context::from_waker(&waker)) {
-            let ended = self.kernel().end_done(key, task);
-            ended.settle();
-            return;
-        }
-        let back = self.kernel().end_pending(key, task);
-        match back {
-            // Most polls end here; a task that was killed meanwhile is dropped outside of the borrow.
-            Ok(None) => {}
-            Ok(killed) => drop(killed),
-            Err(spin) => {
-                let mut kernel = self.kernel();
-                let failure = Failure::spin(&kernel.machine(spin.node).name, &spin);
-                kernel.fail_with(failure);
+            let (task, waker) = self.kernel().end_done(key, task);
+            drop(task);
+            if let Some(waker) = waker {
+                waker.wake();
             }
+            return self.kernel().next();
         }
+        let killed = {
+            let mut kernel = self.kernel();
+            match kernel.end_pending(key, task) {
+                None => return kernel.next(),
+                killed => killed,
+            }
+        };
+        // A task that was killed meanwhile is dropped outside of the borrow.
+        drop(killed);
+        self.kernel().next()
     }
 
     fn inbox(&self) {

@@ -37,10 +37,11 @@ impl Naming {
 
     /// Starts over with the root as cause.
     pub(crate) fn reset(&mut self) {
-        // A run that named many things under one cause does not make the next pay for its table.
-        self.entries.clear();
-        self.entries.resize(LEAST, Entry::default());
-        *self = Naming { entries: std::mem::take(&mut self.entries), ..Naming::new() };
+        // A run that named many things under one cause does not make the next keep its table.
+        if self.entries.len() > 16 * LEAST {
+            self.entries = Vec::new();
+        }
+        self.set_cause(ROOT);
     }
 
     /// The event that is being handled.
@@ -72,28 +73,30 @@ impl Naming {
     #[inline]
     pub(crate) fn name(&mut self, kind: Kind, target: u64) -> Name {
         let base = h(h(self.cause, kind as u64), target);
+        h(base, self.count(base).into())
+    }
+
+    /// How often a base was asked for under this cause, this time included.
+    fn count(&mut self, base: u64) -> u32 {
         let mask = self.entries.len().wrapping_sub(1);
         let mut i = base as usize & mask;
-        loop {
-            let Some(entry) = self.entries.get_mut(i) else {
-                self.grow();
-                return self.name(kind, target);
-            };
+        while let Some(entry) = self.entries.get_mut(i) {
             if entry.epoch != self.epoch {
                 if self.used * 2 >= mask {
-                    self.grow();
-                    return self.name(kind, target);
+                    break;
                 }
                 *entry = Entry { base, epoch: self.epoch, count: 1 };
                 self.used += 1;
-                return h(base, 1);
+                return 1;
             }
             if entry.base == base {
                 entry.count += 1;
-                return h(base, entry.count as u64);
+                return entry.count;
             }
             i = (i + 1) & mask;
         }
+        self.grow();
+        self.count(base)
     }
 
     /// The name whose ordinal the caller counts itself: for wakes, whose count lies with the task.

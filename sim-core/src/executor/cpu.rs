@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The cores of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Cpu {
-    /// Until when each core is taken, ns of world time.
+    /// Until when each core is taken, ns of world time; empty stands for one free core.
     busy: Vec<u64>,
     /// What a poll costs, ns: least and most.
     cost: (u64, u64),
@@ -18,7 +18,7 @@ pub(crate) struct Cpu {
 
 impl Default for Cpu {
     fn default() -> Self {
-        Cpu { busy: vec![0], cost: (0, 0) }
+        Cpu { busy: Vec::new(), cost: (0, 0) }
     }
 }
 
@@ -44,9 +44,12 @@ impl Cpu {
     /// Takes the core that is free first for a poll that costs `extra` more than the least; gives when it starts.
     pub(crate) fn reserve(&mut self, now: u64, extra: u64) -> u64 {
         let cost = self.cost.0.saturating_add(extra);
-        let core = self.busy.iter_mut().min_by_key(|until| **until).expect("a node has at least one core");
-        let start = now.max(*core);
-        *core = start.saturating_add(cost);
+        if self.busy.is_empty() {
+            self.set_cores(1);
+        }
+        let free_first = (0..self.busy.len()).min_by_key(|&core| self.busy[core]).unwrap_or(0);
+        let start = now.max(self.busy[free_first]);
+        self.busy[free_first] = start.saturating_add(cost);
         start
     }
 }

@@ -67,9 +67,15 @@ struct Slot {
 
 /// What spawn and join touch.
 struct Rest {
-    join: Option<Waker>,
+    join: Option<Waiter>,
     at: &'static Location<'static>,
     panic: Option<Box<dyn Any + Send>>,
+}
+
+/// Who waits for a task: one of this world's tasks, or something of another library.
+pub(crate) enum Waiter {
+    Task(Key),
+    Waker(Waker),
 }
 
 /// The tasks of a world and the order in which they run.
@@ -90,7 +96,6 @@ const SPIN_BOUND: u32 = 1 << 22;
 
 /// A task that never waits for anything.
 pub(crate) struct Spin {
-    pub(crate) node: NodeId,
     pub(crate) at: &'static Location<'static>,
     pub(crate) polls: u64,
 }
@@ -149,22 +154,23 @@ impl Executor {
 }
 
 impl Kernel {
-    /// Adds a task to a node and queues it. The task is given back when the node has no power, or when four
+    /// Adds a task to a node, or to the one that runs now, and queues it. The task is given back when the node has no power, or when four
     /// million tasks are alive already.
     #[inline]
     pub(crate) fn spawn(
         &mut self,
-        node: NodeId,
+        node: Option<NodeId>,
         task: BoxTask,
         at: &'static Location<'static>,
     ) -> Result<Key, BoxTask> {
-        if !self.machine(node).up {
+        let Some(node) = node.or(self.actor()).filter(|&node| self.machine(node).up) else {
             return Err(task);
-        }
+        };
         let name = self.name(Kind::Spawn, node.0.into());
         self.stats.tasks += 1;
         let ex = &mut self.executor;
-        let slot = |generation| Slot {
+        let generation = ex.free.last().map_or(0, |&i| ex.slots[i as usize].generation);
+        let slot = Slot {
             generation,
             state: State::Idle,
             joined: true,
@@ -181,18 +187,16 @@ impl Kernel {
         let rest = Rest { join: None, at, panic: None };
         let key = match ex.free.pop() {
             Some(i) => {
-                let generation = ex.slots[i as usize].generation;
-                ex.slots[i as usize] = slot(generation);
+                ex.slots[i as usize] = slot;
                 ex.rests[i as usize] = rest;
                 Key { slot: i, generation }
             }
             None if ex.slots.len() > waker::MASK as usize => {
-                let Slot { task, .. } = slot(0);
-                self.fail_with(crate::Failure::too_many_tasks(ex_bound()));
-                return Err(task.expect("just put in"));
+                self.fail_with(crate::Failure::too_many_tasks(waker::MASK as usize + 1));
+                return Err(slot.task.expect("it was just put in"));
             }
             None => {
-                ex.slots.push(slot(0));
+                ex.slots.push(slot);
                 ex.rests.push(rest);
                 Key { slot: ex.slots.len() as u32 - 1, generation: 0 }
             }
@@ -258,20 +262,17 @@ impl Kernel {
     }
 
     /// Takes the next ready task out for its poll.
-    ///
-    /// # Errors
-    /// When tasks spin.
     #[inline]
-    pub(crate) fn begin_poll(&mut self) -> Result<Option<(Key, BoxTask)>, Spin> {
+    pub(crate) fn begin_poll(&mut self) -> Option<(Key, BoxTask)> {
         loop {
-            let Some(key) = self.dequeue() else { return Ok(None) };
+            let key = self.dequeue()?;
             let Some(s) = self.executor.slot(key) else { continue };
             // A task that died may have left its place in the queue to another.
             if s.state != State::Queued {
                 continue;
             }
             let node = s.node;
-            if self.machines[node.0 as usize].hindered && self.hinder(key, node) {
+            if self.hindered > 0 && self.hinder(key, node) {
                 continue;
             }
             let s = &mut self.executor.slots[key.slot as usize];
@@ -284,16 +285,21 @@ impl Kernel {
             self.stats.polls += 1;
             self.executor.burst += 1;
             if self.executor.burst > BURST_BOUND {
-                let at = self.executor.rests[key.slot as usize].at;
-                self.executor.slots[key.slot as usize].task = Some(task);
-                return Err(Spin { node, at, polls: BURST_BOUND });
+                // The task runs once more, and then the run is over.
+                self.spins(key, node, BURST_BOUND);
             }
             self.fold(name);
             if self.log.is_some() {
                 self.log_poll(key);
             }
-            return Ok(Some((key, task)));
+            return Some((key, task));
         }
+    }
+
+    #[cold]
+    fn spins(&mut self, key: Key, node: NodeId, polls: u64) {
+        let spin = Spin { at: self.executor.rests[key.slot as usize].at, polls };
+        self.fail_with(crate::Failure::spin(&self.machine(node).name, &spin));
     }
 
     /// Parks the task of a paused process, or puts its poll off until a core is free; false when it may run.
@@ -301,6 +307,9 @@ impl Kernel {
     fn hinder(&mut self, key: Key, node: NodeId) -> bool {
         let now = self.now();
         let machine = &mut self.machines[node.0 as usize];
+        if !machine.hindered {
+            return false;
+        }
         let s = &mut self.executor.slots[key.slot as usize];
         if machine.paused || machine.frozen {
             s.state = State::Parked;
@@ -349,42 +358,46 @@ impl Kernel {
 
     /// Puts a pending task back; hands it out again when it was killed meanwhile. Who runs stays as it is until
     /// the next poll or event: what a destructor does still belongs to this poll.
-    ///
-    /// # Errors
-    /// When the task spins.
     #[inline]
-    pub(crate) fn end_pending(&mut self, key: Key, task: BoxTask) -> Result<Option<BoxTask>, Spin> {
-        let Some(s) = self.executor.slot(key) else { return Ok(Some(task)) };
+    pub(crate) fn end_pending(&mut self, key: Key, task: BoxTask) -> Option<BoxTask> {
+        let Some(s) = self.executor.slot(key) else { return Some(task) };
         s.task = Some(task);
         if s.state != State::Again {
             s.state = State::Idle;
             s.spins = 0;
-            return Ok(None);
+            return None;
         }
         s.state = State::Queued;
         s.spins += 1;
         if s.spins > SPIN_BOUND {
-            let (node, at) = (s.node, self.executor.rests[key.slot as usize].at);
-            return Err(Spin { node, at, polls: SPIN_BOUND.into() });
+            let node = s.node;
+            self.spins(key, node, SPIN_BOUND.into());
         }
         self.enqueue(key);
-        Ok(None)
+        None
     }
 
-    /// Ends a finished task: what to drop, and who waits for it.
+    /// Ends a finished task and wakes the task that waits for it: what to drop, and who else is to be woken.
     #[inline]
-    pub(crate) fn end_done(&mut self, key: Key, task: BoxTask) -> Removed {
-        let Some(s) = self.executor.slot(key) else { return Removed { task: Some(task), waiter: None } };
+    pub(crate) fn end_done(&mut self, key: Key, task: BoxTask) -> (Option<BoxTask>, Option<Waker>) {
+        let Some(s) = self.executor.slot(key) else { return (Some(task), None) };
         s.state = State::Done;
-        let joined = s.joined;
-        self.done |= key == self.main;
-        let waiter = self.executor.rests[key.slot as usize].join.take();
-        if joined {
-            self.executor.slots[key.slot as usize].task = Some(task);
-            return Removed { task: None, waiter };
+        let mut left = Some(task);
+        if s.joined {
+            s.task = left.take();
+        } else {
+            self.executor.release(key);
         }
-        self.executor.release(key);
-        Removed { task: Some(task), waiter }
+        self.done |= key == self.main;
+        let waker = match self.executor.rests[key.slot as usize].join.take() {
+            Some(Waiter::Task(waiter)) => {
+                self.wake(waiter);
+                None
+            }
+            Some(Waiter::Waker(waker)) => Some(waker),
+            None => None,
+        };
+        (left, waker)
     }
 
     /// Ends a task that panicked; its future is gone already.
@@ -407,11 +420,11 @@ impl Kernel {
     pub(crate) fn join(&mut self, key: Key, waker: &Waker) -> Joined {
         let Some(s) = self.executor.slot(key) else { return Joined::Gone };
         if s.state != State::Done {
-            let join = &mut self.executor.rests[key.slot as usize].join;
-            return Joined::Pending(match join {
-                Some(w) if w.will_wake(waker) => None,
-                _ => join.replace(waker.clone()),
-            });
+            let waiter = match waker::target(self.world(), waker) {
+                What::Task(key) => Waiter::Task(key),
+                _ => Waiter::Waker(waker.clone()),
+            };
+            return Joined::Pending(self.executor.rests[key.slot as usize].join.replace(waiter));
         }
         let task = s.task.take();
         let panic = self.executor.rests[key.slot as usize].panic.take();
@@ -428,7 +441,7 @@ impl Kernel {
     pub(crate) fn detach(
         &mut self,
         key: Key,
-    ) -> (Option<BoxTask>, Option<Waker>, Option<Box<dyn Any + Send>>) {
+    ) -> (Option<BoxTask>, Option<Waiter>, Option<Box<dyn Any + Send>>) {
         let Some(s) = self.executor.slot(key) else { return (None, None, None) };
         s.joined = false;
         let done = s.state == State::Done;
@@ -505,8 +518,4 @@ impl Kernel {
     pub(crate) fn unfinished(&self) -> usize {
         self.executor.live().filter(|(_, s, _)| s.state != State::Done).count()
     }
-}
-
-fn ex_bound() -> usize {
-    waker::MASK as usize + 1
 }

@@ -1,5 +1,6 @@
 //! Tasks: a spawned future, later its output, and the handle that waits for it.
 
+use super::Waiter;
 use crate::node::NodeId;
 use crate::slab::Key;
 use crate::world::{self, World, WorldId};
@@ -75,10 +76,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    world::with(|w| {
-        let node = w.kernel().actor();
-        spawn_on(w, node, future)
-    })
+    world::with(|w| spawn_on(w, None, future))
 }
 
 /// The same as [`spawn`], under the name that tokio has for futures that are not `Send`.
@@ -94,7 +92,8 @@ where
     spawn(future)
 }
 
-/// Spawns on a node; on none, or on one without power, the future is dropped and its handle says cancelled.
+/// Spawns on a node, or on the one whose process runs now. Where there is none, or it has no power, the future is
+/// dropped and its handle says cancelled.
 #[track_caller]
 pub(crate) fn spawn_on<F>(w: &World, node: Option<NodeId>, future: F) -> JoinHandle<F::Output>
 where
@@ -104,14 +103,14 @@ where
     let at = Location::caller();
     let mut task: BoxTask = Box::pin(Cell::Running(future));
     if w.traced() {
-        let name = node.map_or_else(|| "nobody".into(), |n| w.kernel().machine(n).name.clone());
+        let name = {
+            let kernel = w.kernel();
+            kernel.machine(node.unwrap_or(kernel.here())).name.clone()
+        };
         let span = tracing::info_span!("task", node = %name, spawned = %at);
         task = Box::pin(Spanned { span, task });
     }
-    let spawned = match node {
-        Some(node) => w.kernel().spawn(node, task, at),
-        None => Err(task),
-    };
+    let spawned = w.kernel().spawn(node, task, at);
     // A task that cannot run is dropped here, outside of the borrow.
     let key = spawned.unwrap_or(Key::NONE);
     JoinHandle { world: w.id(), key, output: PhantomData }
@@ -157,19 +156,22 @@ impl<T: 'static> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let joined = world::with(|w| {
             w.check(self.world, "JoinHandle");
             w.kernel().join(self.key, cx.waker())
         });
+        if let Joined::Pending(_replaced) = joined {
+            return Poll::Pending;
+        }
+        self.key = Key::NONE;
         Poll::Ready(match joined {
-            Joined::Pending(_replaced) => return Poll::Pending,
             Joined::Done(mut task) => {
                 let output = task.as_mut().output().and_then(|o| o.downcast_mut::<Option<T>>()?.take());
                 output.ok_or(JoinError(Repr::Cancelled))
             }
             Joined::Panicked(payload) => Err(JoinError(Repr::Panic(payload))),
-            Joined::Gone => Err(JoinError(Repr::Cancelled)),
+            Joined::Pending(_) | Joined::Gone => Err(JoinError(Repr::Cancelled)),
         })
     }
 }
@@ -177,6 +179,9 @@ impl<T: 'static> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
+        if self.key == Key::NONE {
+            return;
+        }
         let _left = world::try_with(|w| (w.id() == self.world).then(|| w.kernel().detach(self.key)));
     }
 }
@@ -205,7 +210,7 @@ impl AbortHandle {
 
 /// What [`Kernel::join`](crate::Kernel) says; whatever it carries is for the caller to drop.
 pub(crate) enum Joined {
-    Pending(Option<std::task::Waker>),
+    Pending(Option<Waiter>),
     Done(BoxTask),
     Panicked(Box<dyn Any + Send>),
     Gone,
@@ -216,14 +221,24 @@ pub(crate) enum Joined {
 #[must_use = "whoever waits for the task must be woken"]
 pub(crate) struct Removed {
     pub(crate) task: Option<BoxTask>,
-    pub(crate) waiter: Option<std::task::Waker>,
+    pub(crate) waiter: Option<Waiter>,
 }
 
 impl Removed {
     pub(crate) fn settle(self) {
         drop(self.task);
-        if let Some(waiter) = self.waiter {
-            waiter.wake();
+        self.waiter.into_iter().for_each(Waiter::wake);
+    }
+}
+
+impl Waiter {
+    /// Wakes; nothing may be borrowed.
+    pub(crate) fn wake(self) {
+        match self {
+            Waiter::Task(key) => {
+                let _ = world::try_with(|w| w.kernel().wake(key));
+            }
+            Waiter::Waker(waker) => waker.wake(),
         }
     }
 }

@@ -216,9 +216,10 @@ impl Node {
             least <= most,
             "the poll cost {cost:?} is an empty range: the least must not exceed the most"
         );
-        self.machine(|m| {
-            m.cpu.set_cost(least, most);
-            m.look();
+        self.with(|w| {
+            let mut kernel = w.kernel();
+            kernel.machine_mut(self.id).cpu.set_cost(least, most);
+            kernel.look(self.id);
         });
         self
     }

@@ -3,7 +3,7 @@
 use super::{Death, ExitPolicy, NodeId, PanicPolicy};
 use crate::clock::What;
 use crate::decision::Kind;
-use crate::executor::{Removed, spawn_on};
+use crate::executor::{Removed, Waiter, spawn_on};
 use crate::failure::{Failure, FailureKind};
 use crate::hash::h;
 use crate::kernel::Current;
@@ -50,7 +50,7 @@ impl World {
         };
         let main = spawn_on(self, Some(node), async move {
             let result = program.start().await;
-            world::with(|w| w.kernel().exited.push(Exited { node, life, result }));
+            world::with(|w| w.kernel().program_returned(Exited { node, life, result }));
         });
         drop(main);
     }
@@ -95,10 +95,10 @@ impl World {
             machine.stopping = false;
             machine.handles_stop = false;
             machine.parked.clear();
-            machine.look();
             let waiters =
                 (std::mem::take(&mut machine.stop_waiters), std::mem::take(&mut machine.end_waiters));
             let life = machine.life;
+            kernel.look(node);
             kernel.stats.deaths += 1;
             kernel.fold(h(node.0.into(), u64::from(life) << 2 | death as u64));
             let before = kernel.current;
@@ -109,11 +109,12 @@ impl World {
         let waiters = self.drop_tasks(removed);
         drop(stop_waiters);
         self.kernel().current = before;
-        waiters.into_iter().chain(end_waiters).for_each(std::task::Waker::wake);
+        waiters.into_iter().for_each(Waiter::wake);
+        end_waiters.into_iter().for_each(std::task::Waker::wake);
     }
 
     /// Drops what is left of tasks; gives back who waits for them. A destructor that panics fails the run.
-    pub(crate) fn drop_tasks(&self, removed: Vec<Removed>) -> Vec<std::task::Waker> {
+    pub(crate) fn drop_tasks(&self, removed: Vec<Removed>) -> Vec<Waiter> {
         let mut waiters = Vec::new();
         for Removed { task, waiter } in removed {
             waiters.extend(waiter);
@@ -194,8 +195,8 @@ impl World {
         let machine = kernel.machine_mut(node);
         machine.paused = paused.unwrap_or(machine.paused);
         machine.frozen = frozen.unwrap_or(machine.frozen);
-        machine.look();
         let (paused, frozen) = (machine.paused, machine.frozen);
+        kernel.look(node);
         kernel.fold(h(0x571, u64::from(node.0) << 2 | u64::from(paused) << 1 | u64::from(frozen)));
         kernel.record(|| Event::new("still", format!("paused {paused}, frozen {frozen}")));
         if !paused && !frozen {

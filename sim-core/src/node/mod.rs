@@ -106,10 +106,6 @@ impl Machine {
             end_waiters: Vec::new(),
         }
     }
-
-    pub(crate) fn look(&mut self) {
-        self.hindered = self.paused || self.frozen || self.cpu.is_on();
-    }
 }
 
 /// 10.0.0.1 and fd00::1 for the first node, and so on in the order of declaration.
@@ -165,6 +161,14 @@ impl Kernel {
     /// The machine that has a name.
     pub fn by_name(&self, name: &str) -> Option<NodeId> {
         self.machines.iter().position(|m| &*m.name == name).map(|i| NodeId(i as u32))
+    }
+
+    /// Looks again whether polls on a machine need a look.
+    pub(crate) fn look(&mut self, node: NodeId) {
+        let machine = &mut self.machines[node.0 as usize];
+        let before = machine.hindered;
+        machine.hindered = machine.paused || machine.frozen || machine.cpu.is_on();
+        self.hindered = self.hindered + u32::from(machine.hindered) - u32::from(before);
     }
 
     pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
