@@ -49,9 +49,10 @@ impl fmt::Display for Unbound {
             }
             Unbound::Shadowed { symbols } => write!(
                 f,
-                "clock and entropy of the host are not guarded: {} bound to another definition. \
-                 Likely causes: a library in LD_PRELOAD, a linker flag that hides the program's symbols \
-                 (--exclude-libs, a version script), or `sim` built as a shared library that is searched after libc",
+                "clock and entropy of the host are not guarded everywhere: {} bound to another definition for shared \
+                 libraries and for crates that look symbols up at run time. Likely causes: a linker flag that hides \
+                 the program's symbols (--exclude-libs, a version script), or `sim` built as a shared library that is \
+                 searched after libc or after a library in LD_PRELOAD",
                 symbols.join(", ") + if symbols.len() == 1 { " is" } else { " are" },
             ),
         }
