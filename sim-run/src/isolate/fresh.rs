@@ -4,8 +4,9 @@
 //! run starts on a thread that has run nothing else, with the same name and stack in every mode, and in a process
 //! that has done the same warm-up.
 
+use std::io;
 use std::sync::Once;
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use sim_core::Config;
@@ -17,20 +18,31 @@ const NAME: &str = "sim";
 /// Stack of a run's thread in bytes: that of a main thread on Linux. The system commits pages as they are touched.
 const STACK: usize = 8 << 20;
 
+/// Starts `f` on a fresh thread. With `log`, the thread logs.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(super) fn start<'scope, R: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    log: bool,
+    f: impl FnOnce() -> R + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, R>> {
+    // Made on this thread: building a filter would use up hasher keys of the run's.
+    let logger = log.then(logging::dispatch);
+    let body = || match logger {
+        None => f(),
+        Some(logger) => tracing::dispatcher::with_default(&logger, f),
+    };
+    thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn_scoped(scope, body)
+}
+
 /// Runs `f` to its end on a fresh thread; the panic as error when it panics. With `log`, the thread logs.
 ///
 /// # Panics
 /// When the system refuses a thread.
 pub(super) fn run<R: Send>(log: bool, f: impl FnOnce() -> R + Send) -> thread::Result<R> {
-    // Made on this thread: building a filter would use up hasher keys of the run's.
-    let logger = log.then(logging::dispatch);
     thread::scope(|scope| {
-        let body = || match logger {
-            None => f(),
-            Some(logger) => tracing::dispatcher::with_default(&logger, f),
-        };
-        let thread = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn_scoped(scope, body);
-        thread.unwrap_or_else(|error| panic!("cannot start a thread for a run: {error}")).join()
+        start(scope, log, f).unwrap_or_else(|error| panic!("cannot start a thread for a run: {error}")).join()
     })
 }
 
@@ -40,7 +52,7 @@ pub(super) fn warm_up() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         sim_core::panics::install();
-        let config = Config { time_limit: Duration::from_secs(1), ..Config::seed(0) };
+        let config = Config::seed(0).time_limit(Duration::from_secs(1));
         let ran = run(false, || sim_core::run(config, async |_| ()).result.is_ok());
         assert!(matches!(ran, Ok(true)), "an empty simulation failed: {ran:?}");
     });

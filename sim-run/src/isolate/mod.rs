@@ -148,7 +148,8 @@ pub(crate) fn execute(
             return Err(Trouble(message.to_owned()));
         };
         fresh::warm_up();
-        let end = threads::run(seed, plan.log, work);
+        let ran = fresh::run(plan.log, || threads::run(seed, plan.log, work));
+        let end = ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let _ = each(Done { seed, end, output: String::new(), repeat: None });
         return Ok(());
     }
@@ -159,17 +160,20 @@ pub(crate) fn execute(
     let jobs = usize::try_from(useful).map_or(plan.jobs, |useful| plan.jobs.min(useful)).max(1);
     #[cfg(unix)]
     let workers = supervisor::Workers::default();
+    if plan.isolate == Isolate::Thread {
+        fresh::warm_up();
+    }
     let (to, from) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..jobs {
             let (to, queue) = (to.clone(), &queue);
             #[cfg(unix)]
             let workers = &workers;
-            scope.spawn(move || match plan.isolate {
+            match plan.isolate {
                 #[cfg(unix)]
-                Isolate::Process => supervisor::manage(queue, plan, workers, &to),
-                _ => threads::work_off(queue, work, &to),
-            });
+                Isolate::Process => drop(scope.spawn(move || supervisor::manage(queue, plan, workers, &to))),
+                _ => threads::work_off(scope, queue, work, to),
+            }
         }
         drop(to);
         // Also when `each` panics: the scope waits for the jobs.
