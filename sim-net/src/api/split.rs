@@ -1,0 +1,384 @@
+//! Halves of a connection, and the methods that they share with the whole.
+
+use super::TcpStream;
+use crate::readiness::{Interest, Ready};
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+
+/// The reading half of a borrowed stream.
+#[derive(Debug)]
+pub struct ReadHalf<'a>(pub(super) &'a TcpStream);
+
+/// The writing half of a borrowed stream.
+#[derive(Debug)]
+pub struct WriteHalf<'a>(pub(super) &'a TcpStream);
+
+/// The reading half of a stream that both halves own.
+#[derive(Debug)]
+pub struct OwnedReadHalf {
+    stream: Arc<TcpStream>,
+}
+
+/// The writing half of a stream that both halves own. Dropping it shuts the write direction down, unless
+/// [`OwnedWriteHalf::forget`] did.
+#[derive(Debug)]
+pub struct OwnedWriteHalf {
+    stream: Arc<TcpStream>,
+    shut_on_drop: bool,
+}
+
+pub(super) fn owned_halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+    let stream = Arc::new(stream);
+    (OwnedReadHalf { stream: stream.clone() }, OwnedWriteHalf { stream, shut_on_drop: true })
+}
+
+/// The two halves given to `reunite` are not of one stream.
+#[derive(Debug)]
+pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+
+impl fmt::Display for ReuniteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tried to reunite halves that are not from the same socket")
+    }
+}
+
+impl Error for ReuniteError {}
+
+fn reunite(read: OwnedReadHalf, mut write: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    if !Arc::ptr_eq(&read.stream, &write.stream) {
+        return Err(ReuniteError(read, write));
+    }
+    write.shut_on_drop = false;
+    drop(write);
+    Ok(Arc::try_unwrap(read.stream).expect("two halves share a stream"))
+}
+
+impl OwnedReadHalf {
+    /// The whole again.
+    ///
+    /// # Errors
+    /// When the halves are of different streams.
+    pub fn reunite(self, other: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+        reunite(self, other)
+    }
+
+    fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl OwnedWriteHalf {
+    /// The whole again.
+    ///
+    /// # Errors
+    /// When the halves are of different streams.
+    pub fn reunite(self, other: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
+        reunite(other, self)
+    }
+
+    /// Drops it without shutting the write direction down.
+    pub fn forget(mut self) {
+        self.shut_on_drop = false;
+    }
+
+    fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Drop for OwnedWriteHalf {
+    fn drop(&mut self) {
+        if self.shut_on_drop {
+            self.stream.shut_on_drop();
+        }
+    }
+}
+
+impl ReadHalf<'_> {
+    fn stream(&self) -> &TcpStream {
+        self.0
+    }
+}
+
+impl WriteHalf<'_> {
+    fn stream(&self) -> &TcpStream {
+        self.0
+    }
+}
+
+/// Reading, for the whole and for a half.
+macro_rules! readable {
+    ($t:ty) => {
+        impl $t {
+            /// Reads what is there, at least a byte; 0 is the end of the stream. Cancel-safe.
+            ///
+            /// # Errors
+            /// `ConnectionReset`, `TimedOut`: once, after what arrived before was read.
+            #[inline]
+            pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream().read_some(buf).await
+            }
+
+            /// Reads into spare memory, at least a byte; 0 is the end of the stream. Cancel-safe.
+            ///
+            /// # Errors
+            /// As `read`.
+            pub async fn read_buf<B: bytes::BufMut + ?Sized>(&mut self, buf: &mut B) -> io::Result<usize> {
+                let mut piece = vec![0; buf.remaining_mut().min(16 << 10)];
+                let n = self.stream().read_some(&mut piece).await?;
+                buf.put_slice(&piece[..n]);
+                Ok(n)
+            }
+
+            /// Fills `buf`. Not cancel-safe, as in tokio: what was read so far is gone.
+            ///
+            /// # Errors
+            /// `UnexpectedEof`, and those of `read`.
+            #[inline]
+            pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                let mut filled = 0;
+                while filled < buf.len() {
+                    match self.stream().read_some(&mut buf[filled..]).await? {
+                        0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "early eof")),
+                        n => filled += n,
+                    }
+                }
+                Ok(filled)
+            }
+
+            /// Reads until the end of the stream.
+            ///
+            /// # Errors
+            /// As `read`; what was read before is in `buf`.
+            pub async fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+                let start = buf.len();
+                loop {
+                    let filled = buf.len();
+                    buf.resize(filled + 4096.max(filled - start), 0);
+                    let read = self.stream().read_some(&mut buf[filled..]).await;
+                    buf.truncate(filled + *read.as_ref().unwrap_or(&0));
+                    if read? == 0 {
+                        return Ok(buf.len() - start);
+                    }
+                }
+            }
+
+            /// Reads until the end of the stream, as UTF-8.
+            ///
+            /// # Errors
+            /// `InvalidData` when it is not, and `buf` is as it was; those of `read`.
+            pub async fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
+                let mut bytes = Vec::new();
+                self.read_to_end(&mut bytes).await?;
+                let text = String::from_utf8(bytes).map_err(|_| {
+                    io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")
+                })?;
+                buf.push_str(&text);
+                Ok(text.len())
+            }
+
+            /// Reads what is there without waiting.
+            ///
+            /// # Errors
+            /// `WouldBlock` when nothing is; those of `read`.
+            #[track_caller]
+            pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.stream().try_read_some(buf)
+            }
+
+            /// Waits until a read would not wait: data, the end, or an error. Cancel-safe.
+            ///
+            /// # Errors
+            /// `EBADF` when the process of the socket is dead.
+            pub async fn readable(&self) -> io::Result<()> {
+                self.stream().ready_for(Interest::READABLE).await.map(|_| ())
+            }
+        }
+
+        impl futures::io::AsyncRead for $t {
+            #[inline]
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                buf: &mut [u8],
+            ) -> std::task::Poll<io::Result<usize>> {
+                self.stream().poll_read_some(cx, buf)
+            }
+        }
+    };
+}
+
+/// Writing, for the whole and for a half.
+macro_rules! writable {
+    ($t:ty) => {
+        impl $t {
+            /// Writes what there is room for, at least a byte of a `buf` that is not empty. Cancel-safe.
+            ///
+            /// # Errors
+            /// `ConnectionReset` or `TimedOut` once, `BrokenPipe` afterwards and after `shutdown`.
+            #[inline]
+            pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.stream().write_some(buf).await
+            }
+
+            /// Writes from `buf` and moves it on. Cancel-safe.
+            ///
+            /// # Errors
+            /// As `write`.
+            pub async fn write_buf<B: bytes::Buf>(&mut self, buf: &mut B) -> io::Result<usize> {
+                let n = self.stream().write_some(buf.chunk()).await?;
+                buf.advance(n);
+                Ok(n)
+            }
+
+            /// Writes all of `buf`.
+            ///
+            /// # Errors
+            /// As `write`.
+            #[inline]
+            pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                let mut written = 0;
+                while written < buf.len() {
+                    written += self.stream().write_some(&buf[written..]).await?;
+                }
+                Ok(())
+            }
+
+            /// Does nothing, as on a real socket: what was written is under way.
+            ///
+            /// # Errors
+            /// Never.
+            pub async fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+
+            /// Shuts the write direction down: the peer reads the end of the stream after what was written.
+            ///
+            /// # Errors
+            /// `NotConnected` when the connection is over.
+            pub async fn shutdown(&mut self) -> io::Result<()> {
+                self.stream().shut(std::net::Shutdown::Write)
+            }
+
+            /// Writes what there is room for without waiting.
+            ///
+            /// # Errors
+            /// `WouldBlock` when there is none; those of `write`.
+            #[track_caller]
+            pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+                self.stream().try_write_some(buf)
+            }
+
+            /// Waits until a write would not wait: room, or an error. Cancel-safe.
+            ///
+            /// # Errors
+            /// `EBADF` when the process of the socket is dead.
+            pub async fn writable(&self) -> io::Result<()> {
+                self.stream().ready_for(Interest::WRITABLE).await.map(|_| ())
+            }
+        }
+
+        impl futures::io::AsyncWrite for $t {
+            #[inline]
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                buf: &[u8],
+            ) -> std::task::Poll<io::Result<usize>> {
+                self.stream().poll_write_some(cx, buf)
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<io::Result<()>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_close(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<io::Result<()>> {
+                std::task::Poll::Ready(self.stream().shut(std::net::Shutdown::Write))
+            }
+        }
+    };
+}
+
+/// What only halves repeat.
+macro_rules! half {
+    ($t:ty) => {
+        impl $t {
+            /// The address of the peer.
+            ///
+            /// # Errors
+            /// `ENOTCONN` when the connection is over.
+            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+                self.stream().peer_addr()
+            }
+
+            /// The address of this end.
+            ///
+            /// # Errors
+            /// `EBADF` when its process is dead.
+            pub fn local_addr(&self) -> io::Result<SocketAddr> {
+                self.stream().local_addr()
+            }
+
+            /// Waits until one of what `interest` asks for would not wait.
+            ///
+            /// # Errors
+            /// `EBADF` when its process is dead.
+            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+                self.stream().ready_for(interest).await
+            }
+        }
+
+        impl AsRef<TcpStream> for $t {
+            fn as_ref(&self) -> &TcpStream {
+                self.stream()
+            }
+        }
+    };
+}
+
+macro_rules! peekable {
+    ($t:ty, $self:ident: $receiver:ty) => {
+        impl $t {
+            /// Reads what is there, at least a byte, and leaves it there; 0 is the end of the stream. Cancel-safe.
+            ///
+            /// # Errors
+            /// As `read`.
+            pub async fn peek($self: $receiver, buf: &mut [u8]) -> io::Result<usize> {
+                $self.stream().peek_some(buf).await
+            }
+        }
+    };
+}
+
+pub(super) use {peekable, readable, writable};
+
+readable!(ReadHalf<'_>);
+readable!(OwnedReadHalf);
+writable!(WriteHalf<'_>);
+writable!(OwnedWriteHalf);
+half!(ReadHalf<'_>);
+half!(WriteHalf<'_>);
+half!(OwnedReadHalf);
+half!(OwnedWriteHalf);
+peekable!(ReadHalf<'_>, self: &mut Self);
+peekable!(OwnedReadHalf, self: &mut Self);
+
+impl TcpStream {
+    fn shut_on_drop(&self) {
+        // The stream may be gone, and its world too.
+        self.on_drop(|net, k, key| {
+            if k.actor().is_some() {
+                let _ = net.shutdown(k, key, Shutdown::Write);
+            }
+        });
+    }
+}

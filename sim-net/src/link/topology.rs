@@ -1,0 +1,367 @@
+//! Which parameters a packet meets on its way: the most specific of pair, zone pair and default, and whether a
+//! partition or a clog lies across it.
+//!
+//! Cost follows packets. What is configured is a handful of rules; the path of an ordered pair is worked out when
+//! its first packet goes, and forgotten when a rule changes. While there are no rules at all, nothing is looked up.
+
+use super::latency::Latency;
+use sim_core::NodeId;
+use sim_core::hash::Map;
+use std::collections::BTreeMap;
+
+/// What one direction between two machines does to packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub latency: Latency,
+    pub loss_ppm: u32,
+    /// Bits a second; 0 is unlimited.
+    pub bandwidth: u64,
+    /// How many bytes may wait for their turn on a link of limited bandwidth.
+    pub queue: u64,
+    /// A partition: everything is lost.
+    pub cut: bool,
+    /// A clog: everything waits until it is released.
+    pub held: bool,
+    /// Whether anything but latency matters; kept by `refresh`.
+    pub rough: bool,
+}
+
+impl Path {
+    fn refresh(mut self) -> Self {
+        self.rough = self.cut || self.held || self.loss_ppm > 0 || self.bandwidth > 0;
+        self
+    }
+}
+
+/// The parameters that a rule sets; the others come from the next less specific rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameters {
+    pub latency: Option<Latency>,
+    pub loss_ppm: Option<u32>,
+    pub bandwidth: Option<u64>,
+    pub queue: Option<u64>,
+}
+
+impl Parameters {
+    /// Takes over what `other` sets.
+    pub fn merge(&mut self, other: &Parameters) {
+        self.latency = other.latency.or(self.latency);
+        self.loss_ppm = other.loss_ppm.or(self.loss_ppm);
+        self.bandwidth = other.bandwidth.or(self.bandwidth);
+        self.queue = other.queue.or(self.queue);
+    }
+
+    fn apply(&self, path: &mut Path) {
+        path.latency = self.latency.unwrap_or(path.latency);
+        path.loss_ppm = self.loss_ppm.unwrap_or(path.loss_ppm);
+        path.bandwidth = self.bandwidth.unwrap_or(path.bandwidth);
+        path.queue = self.queue.unwrap_or(path.queue);
+    }
+}
+
+/// Where a rule holds: one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Default,
+    Zones(ZoneId, ZoneId),
+    Pair(NodeId, NodeId),
+}
+
+impl Scope {
+    pub fn reverse(self) -> Self {
+        match self {
+            Scope::Default => Scope::Default,
+            Scope::Zones(a, b) => Scope::Zones(b, a),
+            Scope::Pair(a, b) => Scope::Pair(b, a),
+        }
+    }
+}
+
+/// Index of a zone, in the order of declaration.
+pub(crate) type ZoneId = u32;
+
+/// Machines, sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    These(Vec<NodeId>),
+    AllBut(Vec<NodeId>),
+}
+
+impl Side {
+    pub fn contains(&self, node: NodeId) -> bool {
+        match self {
+            Side::These(nodes) => nodes.binary_search(&node).is_ok(),
+            Side::AllBut(nodes) => nodes.binary_search(&node).is_err(),
+        }
+    }
+}
+
+/// A partition or a clog.
+#[derive(Clone, Debug)]
+pub(crate) struct Barrier {
+    pub from: Side,
+    pub to: Side,
+    pub both_ways: bool,
+    pub holds: bool,
+}
+
+impl Barrier {
+    fn lies_across(&self, from: NodeId, to: NodeId) -> bool {
+        self.from.contains(from) && self.to.contains(to)
+            || self.both_ways && self.from.contains(to) && self.to.contains(from)
+    }
+}
+
+/// Numbers a barrier for its guard; never reused within a world.
+pub(crate) type BarrierId = u64;
+
+/// The rules.
+#[derive(Debug)]
+pub(crate) struct Topology {
+    pub(super) base: Path,
+    /// No rule but the default one exists.
+    pub(super) plain: bool,
+    pairs: Map<(NodeId, NodeId), Parameters>,
+    zone_pairs: Map<(ZoneId, ZoneId), Parameters>,
+    zone_names: BTreeMap<String, ZoneId>,
+    zones: Map<NodeId, ZoneId>,
+    barriers: BTreeMap<BarrierId, Barrier>,
+    last_barrier: BarrierId,
+    /// The paths that packets have taken since the last change.
+    paths: Map<(NodeId, NodeId), Path>,
+    /// Until when each link of limited bandwidth that was used is busy, ns.
+    pub(super) busy: Map<(NodeId, NodeId), u64>,
+}
+
+impl Default for Topology {
+    fn default() -> Self {
+        Topology {
+            base: default_path(),
+            plain: true,
+            pairs: Map::default(),
+            zone_pairs: Map::default(),
+            zone_names: BTreeMap::new(),
+            zones: Map::default(),
+            barriers: BTreeMap::new(),
+            last_barrier: 0,
+            paths: Map::default(),
+            busy: Map::default(),
+        }
+    }
+}
+
+/// Uniform latency of 1–10 ms, no loss, no limit.
+fn default_path() -> Path {
+    let ms = std::time::Duration::from_millis;
+    Path {
+        latency: Latency::from(ms(1)..=ms(10)),
+        loss_ppm: 0,
+        bandwidth: 0,
+        queue: 256 << 10,
+        cut: false,
+        held: false,
+        rough: false,
+    }
+}
+
+impl Topology {
+    /// Forgets every rule but keeps the memory.
+    pub fn reset(&mut self) {
+        self.base = default_path();
+        self.plain = true;
+        self.pairs.clear();
+        self.zone_pairs.clear();
+        self.zone_names.clear();
+        self.zones.clear();
+        self.barriers.clear();
+        self.last_barrier = 0;
+        self.paths.clear();
+        self.busy.clear();
+    }
+
+    /// What a packet from `from` to `to` meets now.
+    #[inline]
+    pub fn path(&mut self, from: NodeId, to: NodeId) -> Path {
+        if self.plain {
+            return self.base;
+        }
+        match self.paths.get(&(from, to)) {
+            Some(path) => *path,
+            None => self.work_out(from, to),
+        }
+    }
+
+    /// Whether a partition or a clog lies across this direction; free while there are none.
+    #[inline]
+    pub fn blocked(&mut self, from: NodeId, to: NodeId) -> bool {
+        if self.barriers.is_empty() || from == to {
+            return false;
+        }
+        let path = self.path(from, to);
+        path.cut || path.held
+    }
+
+    #[cold]
+    fn work_out(&mut self, from: NodeId, to: NodeId) -> Path {
+        let mut path = self.base;
+        if let (Some(&a), Some(&b)) = (self.zones.get(&from), self.zones.get(&to))
+            && let Some(parameters) = self.zone_pairs.get(&(a, b))
+        {
+            parameters.apply(&mut path);
+        }
+        if let Some(parameters) = self.pairs.get(&(from, to)) {
+            parameters.apply(&mut path);
+        }
+        for barrier in self.barriers.values().filter(|b| b.lies_across(from, to)) {
+            path.held |= barrier.holds;
+            path.cut |= !barrier.holds;
+        }
+        let path = path.refresh();
+        self.paths.insert((from, to), path);
+        path
+    }
+
+    fn changed(&mut self) {
+        self.paths.clear();
+        self.plain = self.pairs.is_empty() && self.zone_pairs.is_empty() && self.barriers.is_empty();
+    }
+
+    /// Sets parameters of one direction.
+    pub fn set(&mut self, scope: Scope, parameters: &Parameters) {
+        match scope {
+            Scope::Default => {
+                parameters.apply(&mut self.base);
+                self.base = self.base.refresh();
+            }
+            Scope::Zones(a, b) => self.zone_pairs.entry((a, b)).or_default().merge(parameters),
+            Scope::Pair(a, b) => self.pairs.entry((a, b)).or_default().merge(parameters),
+        }
+        self.changed();
+    }
+
+    /// Puts nodes into a zone (out of the one that they were in) and gives its id.
+    pub fn zone(&mut self, name: &str, nodes: &[NodeId]) -> ZoneId {
+        let next = self.zone_names.len() as ZoneId;
+        let id = *self.zone_names.entry(name.into()).or_insert(next);
+        for &node in nodes {
+            self.zones.insert(node, id);
+        }
+        self.changed();
+        id
+    }
+
+    /// The zone of a name.
+    pub fn find_zone(&self, name: &str) -> Option<ZoneId> {
+        self.zone_names.get(name).copied()
+    }
+
+    /// The names of the zones.
+    pub fn zone_names(&self) -> impl Iterator<Item = &str> {
+        self.zone_names.keys().map(String::as_str)
+    }
+
+    pub fn add_barrier(&mut self, barrier: Barrier) -> BarrierId {
+        self.last_barrier += 1;
+        self.barriers.insert(self.last_barrier, barrier);
+        self.changed();
+        self.last_barrier
+    }
+
+    /// Edits a barrier that still stands.
+    pub fn edit_barrier(&mut self, id: BarrierId, edit: impl FnOnce(&mut Barrier)) {
+        if let Some(barrier) = self.barriers.get_mut(&id) {
+            edit(barrier);
+        }
+        self.changed();
+    }
+
+    /// Whether the barrier stood.
+    pub fn remove_barrier(&mut self, id: BarrierId) -> bool {
+        let stood = self.barriers.remove(&id).is_some();
+        self.changed();
+        stood
+    }
+
+    pub fn clear_barriers(&mut self) {
+        self.barriers.clear();
+        self.changed();
+    }
+
+    /// How many ordered pairs have state: what the memory of this follows.
+    #[cfg(test)]
+    fn remembered(&self) -> usize {
+        self.paths.len() + self.busy.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+    const C: NodeId = NodeId(3);
+
+    fn latency(ms: u64) -> Parameters {
+        Parameters { latency: Some(Latency::constant(Duration::from_millis(ms))), ..Parameters::default() }
+    }
+
+    fn least(t: &mut Topology, from: NodeId, to: NodeId) -> u64 {
+        t.path(from, to).latency.least_nanos() / 1_000_000
+    }
+
+    #[test]
+    fn the_most_specific_rule_wins_for_each_parameter_alone() {
+        let mut t = Topology::default();
+        assert_eq!(least(&mut t, A, B), 1);
+        let eu = t.zone("eu", &[A]);
+        let us = t.zone("us", &[B]);
+        t.set(Scope::Default, &latency(2));
+        t.set(Scope::Zones(eu, us), &Parameters { loss_ppm: Some(7), ..latency(40) });
+        t.set(Scope::Pair(A, B), &latency(3));
+        let path = t.path(A, B);
+        assert_eq!((least(&mut t, A, B), path.loss_ppm, path.rough), (3, 7, true));
+        assert_eq!((least(&mut t, B, A), least(&mut t, A, C)), (2, 2), "directions are separate");
+        // A change is seen by the next packet.
+        t.set(Scope::Pair(A, B), &latency(9));
+        assert_eq!(least(&mut t, A, B), 9);
+    }
+
+    #[test]
+    fn barriers_add_up_and_end_one_by_one() {
+        let mut t = Topology::default();
+        let cut = |from: &[NodeId], to: &[NodeId], both_ways| Barrier {
+            from: Side::These(from.into()),
+            to: Side::These(to.into()),
+            both_ways,
+            holds: false,
+        };
+        let first = t.add_barrier(cut(&[A], &[B], true));
+        let second = t.add_barrier(cut(&[A], &[B], false));
+        assert!(t.blocked(A, B) && t.blocked(B, A) && !t.blocked(A, C));
+        assert!(t.remove_barrier(first) && !t.remove_barrier(first));
+        assert!(t.blocked(A, B) && !t.blocked(B, A), "the one-way partition still stands");
+        t.remove_barrier(second);
+        assert!(!t.blocked(A, B) && t.plain);
+    }
+
+    #[test]
+    fn isolation_reaches_machines_that_come_later() {
+        let mut t = Topology::default();
+        let all_but = Side::AllBut(vec![A]);
+        let isolate = Barrier { from: Side::These(vec![A]), to: all_but, both_ways: true, holds: false };
+        t.add_barrier(isolate);
+        assert!(t.blocked(A, NodeId(99)) && t.blocked(NodeId(99), A) && !t.blocked(B, C));
+    }
+
+    #[test]
+    fn links_that_nobody_uses_cost_nothing() {
+        let mut t = Topology::default();
+        for i in 0..1000 {
+            t.set(Scope::Pair(NodeId(i), NodeId(i + 1)), &latency(5));
+        }
+        t.path(A, B);
+        assert_eq!(t.remembered(), 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! Where the bytes of a stream are: segments on their way to or waiting for the reader, and the memory that large
+//! ones reuse.
+
+use bytes::{Buf, Bytes};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+/// Bytes that were sent together, and the instant from which the receiver can see them, ns.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub visible: u64,
+    pub data: Bytes,
+}
+
+/// Segments in order of arrival. The first lies inline, since most queues never hold a second.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    head: Option<Segment>,
+    rest: VecDeque<Segment>,
+}
+
+impl Queue {
+    #[inline]
+    pub fn push(&mut self, segment: Segment) {
+        debug_assert!(!segment.data.is_empty(), "an empty segment would look like the end of the stream");
+        if self.head.is_none() {
+            self.head = Some(segment);
+        } else {
+            debug_assert!(self.rest.back().is_none_or(|s| s.visible <= segment.visible));
+            self.rest.push_back(segment);
+        }
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// Whether the first byte is there at `now`.
+    #[inline]
+    pub fn visible(&self, now: u64) -> bool {
+        self.head.as_ref().is_some_and(|s| s.visible <= now)
+    }
+
+    /// When the first segment that is not there yet at `now` will be.
+    pub fn next_arrival(&self, now: u64) -> Option<u64> {
+        self.head.iter().chain(&self.rest).map(|s| s.visible).find(|&at| at > now)
+    }
+
+    /// Moves what is visible at `now` to `buf`, across segments, and says how much that was.
+    #[inline]
+    pub fn read(&mut self, now: u64, buf: &mut [u8]) -> usize {
+        let mut read = 0;
+        while let Some(first) = &mut self.head
+            && first.visible <= now
+            && read < buf.len()
+        {
+            let n = first.data.len().min(buf.len() - read);
+            buf[read..read + n].copy_from_slice(&first.data[..n]);
+            read += n;
+            if n < first.data.len() {
+                first.data.advance(n);
+            } else {
+                // An inline test: most queues have no second segment.
+                self.head = if self.rest.is_empty() { None } else { self.rest.pop_front() };
+            }
+        }
+        read
+    }
+
+    /// Copies what is visible at `now` without consuming it.
+    pub fn peek(&self, now: u64, buf: &mut [u8]) -> usize {
+        let mut read = 0;
+        for segment in self.head.iter().chain(&self.rest).take_while(|s| s.visible <= now) {
+            let n = segment.data.len().min(buf.len() - read);
+            buf[read..read + n].copy_from_slice(&segment.data[..n]);
+            read += n;
+        }
+        read
+    }
+}
+
+thread_local! {
+    /// Memory of large segments, used again: the allocator would give it back to the system each time.
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many buffers the pool keeps.
+const POOLED: usize = 8;
+/// From this size on, bytes, memory is reused.
+const LARGE: usize = 4096;
+
+struct Pooled(Vec<u8>);
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        // The pool may be gone when a thread ends.
+        let _ = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < POOLED {
+                pool.push(buffer);
+            }
+        });
+    }
+}
+
+/// A copy of what the application wrote.
+#[inline]
+pub(crate) fn segment(data: &[u8]) -> Bytes {
+    if data.len() < LARGE {
+        return Bytes::copy_from_slice(data);
+    }
+    let mut buffer = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+    buffer.clear();
+    buffer.extend_from_slice(data);
+    Bytes::from_owner(Pooled(buffer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(segments: &[(u64, &'static [u8])]) -> Queue {
+        let mut q = Queue::default();
+        segments
+            .iter()
+            .for_each(|&(visible, data)| q.push(Segment { visible, data: Bytes::from_static(data) }));
+        q
+    }
+
+    #[test]
+    fn reading_crosses_segments_and_stops_at_what_is_still_under_way() {
+        let mut q = queue(&[(1, b"ab"), (2, b"cd"), (9, b"ef")]);
+        let mut buf = [0; 8];
+        assert_eq!(q.read(0, &mut buf), 0);
+        assert_eq!(q.peek(5, &mut buf), 4);
+        assert_eq!(q.read(5, &mut buf[..3]), 3);
+        assert_eq!(&buf[..3], b"abc");
+        assert!(q.visible(5) && q.next_arrival(5) == Some(9));
+        assert_eq!(q.read(5, &mut buf), 1);
+        assert_eq!(buf[0], b'd');
+        assert!(!q.visible(8) && q.visible(9) && !q.is_empty());
+        assert_eq!(q.read(9, &mut buf), 2);
+        assert!(q.is_empty());
+    }
+
+    #[test]
+    fn large_segments_reuse_memory() {
+        let first = segment(&[7; LARGE]);
+        let place = first.as_ptr();
+        drop(first);
+        assert_eq!(segment(&[8; LARGE]).as_ptr(), place);
+    }
+}
