@@ -48,6 +48,7 @@ mod network;
 mod ports;
 pub mod readiness;
 mod route;
+pub mod rpc;
 mod tcp;
 mod traffic;
 mod udp;

@@ -168,6 +168,7 @@ impl Subsystem for NetSubsystem {
     }
 
     fn world_ended(&self, _world: &World) {
+        crate::rpc::forget_hooks();
         NET.with(|cell| {
             cell.borrow_mut().forget();
             deliver(cell);

@@ -305,13 +305,17 @@ super::split::peekable!(TcpStream, self: &Self);
 
 impl TcpStream {
     /// Whether a read would not wait; else the task of `cx` is woken when it would not. Only the last caller is.
-    #[expect(clippy::missing_errors_doc, reason = "said above")]
+    ///
+    /// # Errors
+    /// `EBADF` when its process is dead.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_ready(cx, Interest::READABLE, Side::Read)
     }
 
     /// Whether a write would not wait; else the task of `cx` is woken when it would not. Only the last caller is.
-    #[expect(clippy::missing_errors_doc, reason = "said above")]
+    ///
+    /// # Errors
+    /// `EBADF` when its process is dead.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_ready(cx, Interest::WRITABLE, Side::Write)
     }

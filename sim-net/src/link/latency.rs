@@ -146,7 +146,7 @@ impl Shape {
             Shape::Exponential { mean } => scale(mean, negative_ln(!draw)),
             Shape::LogNormal { median, sigma } => {
                 // ln(2^64)-wide exponents never occur: sigma is at most 4 and the deviate at most 6.
-                let power = i64::from(sigma) * normal(draw) >> 16;
+                let power = (i64::from(sigma) * normal(draw)) >> 16;
                 scale(median, exp(power))
             }
             // The top half chooses the mode, so that low draws stay in the usual one.

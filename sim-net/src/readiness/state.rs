@@ -105,7 +105,6 @@ impl Interest {
     pub const NONE: Interest = Interest(Ready(0));
 
     /// Both.
-    #[expect(clippy::should_implement_trait, reason = "tokio's name")]
     pub const fn add(self, other: Interest) -> Interest {
         Interest(Ready(self.0.0 | other.0.0))
     }
