@@ -1,1 +1,46 @@
-//! Under construction.
+//! A checkout under chaos: the services of a small shop, all in one process, in a simulated machine room where
+//! everything goes wrong that can, and still no order is charged twice or lost.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`order`] | takes orders; the saga of each: reserve, charge, confirm, or compensate; retries, breaker |
+//! | [`catalog`] | stock, prices, reservations |
+//! | [`payment`], [`gateway`] | the ledger with its idempotency keys, and the bank behind it |
+//! | [`notification`] | tells customers how their orders ended |
+//! | [`protocol`], [`rpc`], [`store`] | what they say to each other, how, and where they keep their state |
+//! | [`shop`] | which nodes there are, and the course of a run: **start reading here** |
+//! | [`shopper`] | the customers: what is asked of the shop |
+//! | [`chaos`] | the faults: what goes wrong |
+//! | [`invariants`] | what must hold all the same |
+//! | [`bug`] | four mistakes that a run can be told to make, to see them found |
+//! | [`cli`], [`report`] | the command line, and what it prints |
+//! | [`draw`] | operations and faults as decisions of the run |
+//!
+//! ```
+//! use checkout::shop::{self, Options};
+//!
+//! let outcome = sim::Builder::new()
+//!     .seed(7)
+//!     .isolate(sim::Isolate::Thread)
+//!     .run(|sim| shop::run(sim, Options::default()));
+//! assert!(outcome.result.unwrap().completed > 0);
+//! ```
+
+pub mod bug;
+pub mod catalog;
+pub mod chaos;
+pub mod cli;
+pub mod draw;
+pub mod gateway;
+pub mod invariants;
+pub mod notification;
+pub mod order;
+pub mod payment;
+pub mod protocol;
+pub mod report;
+pub mod rpc;
+pub mod shop;
+pub mod shopper;
+pub mod store;
+
+pub use bug::Bug;
