@@ -2,7 +2,6 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, FnArg, ItemFn, Meta, Pat, PatType, Result};
 
 /// A function that can be a test.
@@ -88,6 +87,20 @@ fn check_signature(item: &ItemFn, errors: &mut Vec<Error>) {
     }
 }
 
+/// What stands in for a function that cannot be a test: the same one without attributes, so that what it uses is used
+/// and an editor knows its body.
+pub(crate) fn stand_in(tokens: TokenStream) -> TokenStream {
+    let Ok(mut item) = syn::parse2::<ItemFn>(tokens) else { return TokenStream::new() };
+    item.attrs = vec![syn::parse_quote!(#[allow(warnings)])];
+    item.sig.asyncness.get_or_insert_with(Default::default);
+    for input in &mut item.sig.inputs {
+        if let FnArg::Typed(parameter) = input {
+            parameter.attrs.clear();
+        }
+    }
+    item.into_token_stream()
+}
+
 /// Takes `#[strategy(..)]` from a parameter.
 fn strategy_of(parameter: &mut PatType) -> Result<Option<Expr>> {
     let mut strategy = None;
@@ -115,7 +128,7 @@ fn unknown(attribute: &Attribute) -> Error {
         }
         name => format!("unknown attribute `{name}`: a parameter of a #[sim_test] takes `#[strategy(..)]`"),
     };
-    Error::new(attribute.span(), message)
+    Error::new_spanned(attribute, message)
 }
 
 impl Drawn {

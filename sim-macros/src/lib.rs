@@ -44,14 +44,16 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn sim_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = Arguments::parse(arguments.into());
-    let function = Function::parse(item.into());
-    let expanded = match (arguments, function) {
-        (Ok(arguments), Ok(function)) => expand::expand(&arguments, &function),
+    let item = proc_macro2::TokenStream::from(item);
+    let error = match (arguments, Function::parse(item.clone())) {
+        (Ok(arguments), Ok(function)) => return expand::expand(&arguments, &function).into(),
         (Err(mut error), Err(other)) => {
             error.combine(other);
-            error.into_compile_error()
+            error
         }
-        (Err(error), Ok(_)) | (Ok(_), Err(error)) => error.into_compile_error(),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => error,
     };
+    let mut expanded = error.into_compile_error();
+    expanded.extend(function::stand_in(item));
     expanded.into()
 }

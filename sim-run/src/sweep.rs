@@ -42,8 +42,10 @@ pub struct Sweep<'f, T> {
     twice: Twice,
     progress: Option<bool>,
     stop_after: Option<u64>,
-    on_run: Option<Box<dyn FnMut(&Run<T>) + 'f>>,
+    on_run: Option<OnRun<'f, T>>,
 }
+
+type OnRun<'f, T> = Box<dyn FnMut(&Run<T>) + 'f>;
 
 /// A sweep over those seeds. `SIM_SEED` or `SIM_SEEDS` override them; `SIM_SEEDS=100` keeps the first of them and runs
 /// 100 from there on.

@@ -74,6 +74,7 @@ impl fmt::Display for Place {
 fn test_of_this_thread() -> Option<String> {
     let program = std::env::current_exe().ok()?;
     let built_as_test = program.parent()?.file_name()? == "deps";
+    #[allow(clippy::disallowed_methods, reason = "the harness says the name of its test nowhere else")]
     let thread = std::thread::current();
     thread.name().filter(|&name| built_as_test && name != "main").map(str::to_owned)
 }

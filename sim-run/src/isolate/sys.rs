@@ -195,7 +195,7 @@ type Resource = libc::__rlimit_resource_t;
 type Resource = libc::c_int;
 
 fn limit(resource: Resource, value: u64) {
-    let value = value.min(libc::RLIM_INFINITY as u64) as libc::rlim_t;
+    let value = value as libc::rlim_t;
     let mut limits = libc::rlimit { rlim_cur: value, rlim_max: value };
     // SAFETY: `limits` and `now` outlive the calls.
     unsafe {

@@ -25,7 +25,8 @@ pub(super) fn work_off<'scope>(
     });
     if let Err(error) = started {
         // Nobody listens any more when the sweep is over.
-        let _ = report.send(Message::Trouble(Trouble(format!("the system gives no thread for a run: {error}"))));
+        let _ =
+            report.send(Message::Trouble(Trouble(format!("the system gives no thread for a run: {error}"))));
     }
 }
 

@@ -1,0 +1,114 @@
+//! Prints the trace hashes of a few bodies: equal on every machine, in every build, however a run is started.
+//!
+//! `cargo run --example trace -- BODY SEEDS [--shuffle] [--threads]`, with SEEDS as in `SIM_SEEDS`. The environment
+//! chooses workers (`SIM_JOBS`) and the process (`SIM_FORK=0`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use sim::{Isolate, Run, Seeds, Sim, sweep, time};
+
+type Body = fn(Sim) -> Pin<Box<dyn Future<Output = u64>>>;
+
+/// Bodies by name. Each returns a number that shows what its trace might not.
+pub const BODIES: [(&str, Body); 4] = [
+    ("tasks", |sim| Box::pin(tasks(sim))),
+    ("select", |_| Box::pin(select())),
+    ("host", |_| Box::pin(host())),
+    ("all", |sim| Box::pin(async move { tasks(sim).await ^ select().await ^ host().await })),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with("--"));
+    let usage = || {
+        let names = BODIES.map(|(name, _)| name).join("|");
+        eprintln!("usage: trace {names} SEEDS [--shuffle] [--threads]");
+        ExitCode::from(2)
+    };
+    let [body, seeds] = names[..] else { return usage() };
+    let Some((_, body)) = BODIES.iter().find(|(name, _)| name == body) else { return usage() };
+    let Ok(seeds) = seeds.parse::<Seeds>() else { return usage() };
+    let has = |flag: &str| flags.iter().any(|given| *given == flag);
+    for (seed, (trace, value)) in traces(*body, seeds, has("--shuffle"), has("--threads")) {
+        println!("{seed} {trace:016x} {value:016x}");
+    }
+    ExitCode::SUCCESS
+}
+
+/// Trace hash and value of each seed.
+///
+/// # Panics
+/// When a run fails.
+pub fn traces(body: Body, seeds: Seeds, shuffle: bool, threads: bool) -> BTreeMap<u64, (u64, u64)> {
+    let mut order: Vec<u64> = seeds.iter().collect();
+    if shuffle {
+        order.sort_by_key(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+    let mut traces = BTreeMap::new();
+    let isolate = if threads { Isolate::Thread } else { Isolate::Process };
+    sweep(order)
+        .isolate(isolate)
+        .on_run(|run: &Run<u64>| match &run.result {
+            Ok(value) => drop(traces.insert(run.seed, (run.trace, *value))),
+            Err(failure) => panic!("seed {} failed: {failure}", run.seed),
+        })
+        .run(body);
+    traces
+}
+
+/// Tasks on nodes that wait, wake each other and die.
+async fn tasks(sim: Sim) -> u64 {
+    let mut jobs = Vec::new();
+    for name in ["a", "b", "c"] {
+        let node = sim.node(name);
+        for turn in 0..4u64 {
+            jobs.push(node.spawn(async move {
+                time::sleep(Duration::from_micros(turn * sim::rand::range(1..100u64))).await;
+                sim::yield_now().await;
+                Sim::current().elapsed().as_nanos() as u64
+            }));
+        }
+    }
+    sim.after(Duration::from_micros(50), move || sim.node("c").kill());
+    let mut sum = 0u64;
+    for job in jobs {
+        sum = sum.rotate_left(5) ^ job.await.unwrap_or(1);
+    }
+    sum
+}
+
+/// Branches that are ready at once: tokio and futures choose with generators of their own.
+async fn select() -> u64 {
+    let mut taken = 0;
+    for turn in 0..32 {
+        let branch = tokio::select! {
+            _ = std::future::ready(()) => 0,
+            _ = sim::yield_now() => 1,
+            _ = std::future::ready(()) => 2,
+        };
+        let (mut left, mut right) = (std::future::ready(()).fuse(), std::future::ready(()).fuse());
+        let side = futures::select! { _ = left => 0, _ = right => 1 };
+        taken ^= (branch * 2 + side) << (turn * 2 % 60);
+        time::sleep(Duration::from_nanos(branch + 1)).await;
+    }
+    taken
+}
+
+/// What code asks the host for: hash order, random numbers, time.
+async fn host() -> u64 {
+    let map: HashMap<u64, u64> = (0..64).map(|key| (key, key)).collect();
+    let mut sum = 0u64;
+    for key in map.into_keys() {
+        time::sleep(Duration::from_nanos(key)).await;
+        sum = sum.rotate_left(7) ^ key;
+    }
+    sum ^= fastrand::u64(..);
+    time::sleep(Duration::from_nanos(fastrand::u64(..1000))).await;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    sum ^ since.map_or(0, |since| since.as_nanos() as u64)
+}
