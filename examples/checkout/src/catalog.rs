@@ -1,12 +1,16 @@
 //! The catalog: what is on the shelves, what it costs, and what is put aside for orders.
 
 use crate::Bug;
-use crate::protocol::{Cents, FromCatalog, Item, OrderId, ToCatalog};
+use crate::deadline::Heed;
+use crate::protocol::{Cents, Confirm, Item, OrderId, Refused, Release, Reserve};
 use crate::store::Store;
+use sim::net::rpc::Server;
 use sim::rand;
 use sim::time::{Duration, Instant, sleep};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::io;
 use std::rc::Rc;
 
 /// What the catalog must not forget.
@@ -100,40 +104,43 @@ impl Catalog {
         Catalog { stock, bug, priced: Rc::default() }
     }
 
-    /// Answers a request. Every request may come again, and late.
-    pub async fn answer(&self, request: ToCatalog) -> FromCatalog {
-        match request {
-            ToCatalog::Reserve { order, item, quantity } => self.reserve(order, item, quantity.into()).await,
-            ToCatalog::Confirm(order) => {
-                self.stock.write(|stock| stock.confirm(order));
-                FromCatalog::Done
-            }
-            ToCatalog::Release(order) => {
-                self.stock.write(|stock| stock.release(order));
-                FromCatalog::Done
-            }
-        }
+    /// Serves requests until the process ends. Each may come again, and late.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn serve(self) -> io::Result<()> {
+        let (confirmed, released) = (self.stock.clone(), self.stock.clone());
+        Server::new()
+            .on_timely(move |request| {
+                let catalog = self.clone();
+                async move { catalog.reserve(request).await }
+            })
+            .on_timely(move |Confirm(order)| ready(confirmed.write(|stock| stock.confirm(order))))
+            .on_timely(move |Release(order)| ready(released.write(|stock| stock.release(order))))
+            .serve("0.0.0.0:80")
+            .await
     }
 
-    async fn reserve(&self, order: OrderId, item: Item, quantity: i64) -> FromCatalog {
+    async fn reserve(&self, Reserve { order, item, quantity }: Reserve) -> Result<Cents, Refused> {
+        let quantity = i64::from(quantity);
         let enough_before = self.stock.read(|stock| stock.has(item, quantity));
-        let Some(price) = self.price(item).await else { return FromCatalog::Refused };
+        let price = self.price(item).await.ok_or(Refused)?;
         self.stock.write(|stock| {
             match stock.reservations.get(&order).map(|reservation| reservation.state) {
-                Some(State::Released) => return FromCatalog::Refused,
-                Some(State::Held | State::Sold) => return FromCatalog::Reserved(price * quantity),
+                Some(State::Released) => return Err(Refused),
+                Some(State::Held | State::Sold) => return Ok(price * quantity),
                 None => {}
             }
-            // The price nearly always comes at once, and when it does not, somebody else may have taken the last piece.
+            // The price nearly always comes at once. When it does not, somebody else may have taken the last piece.
             let enough = match self.bug {
                 Some(Bug::Oversell) => enough_before,
                 _ => stock.has(item, quantity),
             };
             if !enough {
-                return FromCatalog::Refused;
+                return Err(Refused);
             }
             stock.take(order, item, quantity);
-            FromCatalog::Reserved(price * quantity)
+            Ok(price * quantity)
         })
     }
 

@@ -7,7 +7,7 @@
 //! | [`catalog`] | stock, prices, reservations |
 //! | [`payment`], [`gateway`] | the ledger with its idempotency keys, and the bank behind it |
 //! | [`notification`] | tells customers how their orders ended |
-//! | [`protocol`], [`rpc`], [`store`] | what they say to each other, how, and where they keep their state |
+//! | [`protocol`], [`deadline`], [`store`] | what they say to each other, how long for, and where they keep their state |
 //! | [`shop`] | which nodes there are, and the course of a run: **start reading here** |
 //! | [`shopper`] | the customers: what is asked of the shop |
 //! | [`chaos`] | the faults: what goes wrong |
@@ -30,6 +30,7 @@ pub mod bug;
 pub mod catalog;
 pub mod chaos;
 pub mod cli;
+pub mod deadline;
 pub mod draw;
 pub mod gateway;
 pub mod invariants;
@@ -38,7 +39,6 @@ pub mod order;
 pub mod payment;
 pub mod protocol;
 pub mod report;
-pub mod rpc;
 pub mod shop;
 pub mod shopper;
 pub mod store;

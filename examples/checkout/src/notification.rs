@@ -1,8 +1,12 @@
 //! The notification service: tells customers what became of their orders, each once.
 
-use crate::protocol::{Notice, OrderId, Status};
+use crate::deadline::Heed;
+use crate::protocol::{Notify, OrderId, Status};
 use crate::store::Store;
+use sim::net::rpc::Server;
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::io;
 
 /// What customers have been told.
 pub type Sent = BTreeMap<OrderId, Status>;
@@ -19,8 +23,15 @@ impl Notification {
         Notification { sent }
     }
 
-    /// Tells the customer, unless that has been done. Callers repeat themselves until they have heard that it is done.
-    pub async fn tell(&self, Notice { order, status }: Notice) {
-        self.sent.write(|sent| *sent.entry(order).or_insert(status));
+    /// Serves requests until the process ends. Callers repeat themselves until they have heard that it is done.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn serve(self) -> io::Result<()> {
+        let tell = move |Notify { order, status }| {
+            self.sent.write(|sent| *sent.entry(order).or_insert(status));
+            ready(())
+        };
+        Server::new().on_timely(tell).serve("0.0.0.0:80").await
     }
 }

@@ -2,19 +2,24 @@
 
 use crate::Bug;
 use crate::gateway::Gateway;
-use crate::protocol::{Cents, FromPayment, OrderId, ToPayment};
+use crate::deadline::Heed;
+use crate::protocol::{Busy, Charge, Charged, OrderId, Refund};
 use crate::store::Store;
+use sim::net::rpc::Server;
+use sim::spawn;
 use sim::time::{Duration, timeout};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::io;
 use std::rc::Rc;
 
 /// The ledger: what is known of each order. The order is the idempotency key.
-pub type Ledger = BTreeMap<OrderId, Charge>;
+pub type Ledger = BTreeMap<OrderId, State>;
 
 /// How the charge for an order is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Charge {
+pub enum State {
     /// The bank was asked, or is about to be: what it did is not known.
     Pending,
     /// The bank has charged the customer.
@@ -44,68 +49,82 @@ impl Payment {
         Payment { ledger, gateway, bug, asking: Rc::default() }
     }
 
-    /// Answers a request. Every request may come again, also while the first is still being worked on.
-    pub async fn answer(&self, request: ToPayment) -> FromPayment {
-        let (ToPayment::Charge { order, .. } | ToPayment::Cancel(order)) = request;
-        let turn = Turn::take(&self.asking, order);
-        if turn.is_none() {
-            match (request, self.bug) {
+    /// Serves requests until the process ends. Each may come again, also while the first is being worked on.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn serve(self) -> io::Result<()> {
+        let (charge, refund) = (self.clone(), self);
+        Server::new()
+            .on_timely(move |request| charge.clone().charge(request))
+            .on_timely(move |request| refund.clone().refund(request))
+            .serve("0.0.0.0:80")
+            .await
+    }
+
+    async fn charge(self, Charge { order, amount }: Charge) -> Result<Charged, Busy> {
+        let turn = match Turn::take(&self.asking, order) {
+            None if self.bug == Some(Bug::DoubleCharge) => {
                 // "Whoever asks again has given up on the first attempt: start afresh."
-                (ToPayment::Charge { .. }, Some(Bug::DoubleCharge)) => self.forget(order),
-                _ => return FromPayment::Busy,
+                self.ledger.write(|ledger| ledger.remove(&order));
+                None
             }
-        }
-        let asked = async {
-            match request {
-                ToPayment::Charge { order, amount } => self.charge(order, amount).await,
-                ToPayment::Cancel(order) => self.cancel(order).await,
-            }
+            None => return Err(Busy),
+            turn => turn,
         };
-        timeout(BANK_ANSWERS, asked).await.unwrap_or(FromPayment::Busy)
+        self.ask_bank(turn, move |payment| async move {
+            match payment.state(order) {
+                Some(State::Paid) => return Charged::Paid,
+                Some(State::Declined | State::Cancelled) => return Charged::Declined,
+                // The bank did not answer an earlier attempt, or the process died meanwhile: see what was done.
+                Some(State::Pending) if payment.gateway.has_charged(order).await => {
+                    payment.record(order, State::Paid);
+                    return Charged::Paid;
+                }
+                Some(State::Pending) | None => {}
+            }
+            payment.record(order, State::Pending);
+            if payment.gateway.charge(order, amount).await {
+                payment.record(order, State::Paid);
+                Charged::Paid
+            } else {
+                payment.record(order, State::Declined);
+                Charged::Declined
+            }
+        })
+        .await
     }
 
-    async fn charge(&self, order: OrderId, amount: Cents) -> FromPayment {
-        match self.charge_of(order) {
-            Some(Charge::Paid) => return FromPayment::Paid,
-            Some(Charge::Declined | Charge::Cancelled) => return FromPayment::Declined,
-            // An earlier attempt did not hear from the bank, or its process died: see what the bank did.
-            Some(Charge::Pending) if self.gateway.has_charged(order).await => {
-                self.record(order, Charge::Paid);
-                return FromPayment::Paid;
+    async fn refund(self, Refund(order): Refund) -> Result<(), Busy> {
+        let turn = Turn::take(&self.asking, order).ok_or(Busy)?;
+        self.ask_bank(Some(turn), move |payment| async move {
+            if payment.state(order).is_some_and(|state| state != State::Cancelled) {
+                payment.gateway.refund(order).await;
             }
-            Some(Charge::Pending) | None => {}
-        }
-        self.record(order, Charge::Pending);
-        match self.gateway.charge(order, amount).await {
-            true => {
-                self.record(order, Charge::Paid);
-                FromPayment::Paid
-            }
-            false => {
-                self.record(order, Charge::Declined);
-                FromPayment::Declined
-            }
-        }
+            payment.record(order, State::Cancelled);
+        })
+        .await
     }
 
-    async fn cancel(&self, order: OrderId) -> FromPayment {
-        if self.charge_of(order).is_some_and(|charge| charge != Charge::Cancelled) {
-            self.gateway.refund(order).await;
-        }
-        self.record(order, Charge::Cancelled);
-        FromPayment::Cancelled
+    /// Talks to the bank in a task of its own, which goes on when the caller gives up; the turn ends with it.
+    async fn ask_bank<T: 'static, Fut: Future<Output = T> + 'static>(
+        self,
+        turn: Option<Turn>,
+        talk: impl FnOnce(Payment) -> Fut + 'static,
+    ) -> Result<T, Busy> {
+        let talk = spawn(async move {
+            let _turn = turn;
+            timeout(BANK_ANSWERS, talk(self)).await
+        });
+        talk.await.ok().and_then(Result::ok).ok_or(Busy)
     }
 
-    fn charge_of(&self, order: OrderId) -> Option<Charge> {
+    fn state(&self, order: OrderId) -> Option<State> {
         self.ledger.read(|ledger| ledger.get(&order).copied())
     }
 
-    fn forget(&self, order: OrderId) {
-        self.ledger.write(|ledger| ledger.remove(&order));
-    }
-
-    fn record(&self, order: OrderId, charge: Charge) {
-        self.ledger.write(|ledger| ledger.insert(order, charge));
+    fn record(&self, order: OrderId, state: State) {
+        self.ledger.write(|ledger| ledger.insert(order, state));
     }
 }
 

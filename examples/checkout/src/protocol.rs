@@ -1,6 +1,7 @@
 //! What the services say to each other.
 
 use serde::{Deserialize, Serialize};
+use sim::net::rpc::Request;
 
 /// An order, numbered by the shopper who places it: placing it twice is placing it once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -26,25 +27,7 @@ pub type Item = u32;
 /// An amount of money, cents.
 pub type Cents = i64;
 
-/// Requests to the order service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum ToOrder {
-    /// Take this order.
-    Place {
-        /// The customer's number for it.
-        order: OrderId,
-        /// What is ordered.
-        item: Item,
-        /// How many of it.
-        quantity: u32,
-    },
-    /// Give up this order, if it is not too late.
-    Cancel(OrderId),
-    /// Tell how this order is.
-    Query(OrderId),
-}
-
-/// How an order is. `None` to a request means that there is no such order.
+/// How an order is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Status {
     /// The service has taken it and will bring it to an end.
@@ -57,67 +40,100 @@ pub enum Status {
     Rejected,
 }
 
-/// Requests to the catalog.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum ToCatalog {
-    /// Put this aside for the order and tell its price.
-    Reserve {
-        /// For whom.
-        order: OrderId,
-        /// What.
-        item: Item,
-        /// How many.
-        quantity: u32,
-    },
-    /// The order is paid: what is reserved for it is sold.
-    Confirm(OrderId),
-    /// The order is given up: put back what is reserved for it, now and if the reservation is still on its way.
-    Release(OrderId),
+/// To the order service: take this order.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// The customer's number for it.
+    pub order: OrderId,
+    /// What is ordered.
+    pub item: Item,
+    /// How many of it.
+    pub quantity: u32,
 }
 
-/// Answers of the catalog.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum FromCatalog {
-    /// It is put aside and costs this much in all.
-    Reserved(Cents),
-    /// There is not enough of it, or the order has been given up.
-    Refused,
-    /// It is so now.
-    Done,
+/// To the order service: give up this order, if it is not too late. Answered like [`Query`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cancel(pub OrderId);
+
+/// To the order service: tell how this order is; `None` if there is no such order.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Query(pub OrderId);
+
+/// To the catalog: put this aside for the order, and tell what it costs in all.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Reserve {
+    /// For whom.
+    pub order: OrderId,
+    /// What.
+    pub item: Item,
+    /// How many.
+    pub quantity: u32,
 }
 
-/// Requests to the payment service. The order is the idempotency key.
+/// The catalog does not have enough of it, or the order has been given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum ToPayment {
-    /// Take this much from the customer's account, once.
-    Charge {
-        /// For what.
-        order: OrderId,
-        /// How much.
-        amount: Cents,
-    },
-    /// Give back what was taken for the order, and take nothing for it from now on.
-    Cancel(OrderId),
+pub struct Refused;
+
+/// To the catalog: the order is paid, what is reserved for it is sold.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Confirm(pub OrderId);
+
+/// To the catalog: the order is given up. Put back what is reserved for it, also if the reservation comes later.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Release(pub OrderId);
+
+/// To the payment service: take this much from the customer's account. The order is the idempotency key.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    /// For what.
+    pub order: OrderId,
+    /// How much.
+    pub amount: Cents,
 }
 
-/// Answers of the payment service.
+/// To the payment service: give back what was taken for the order, and take nothing for it from now on.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Refund(pub OrderId);
+
+/// How a charge ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum FromPayment {
-    /// It has been taken.
+pub enum Charged {
+    /// The money is the shop's.
     Paid,
-    /// The account does not hold as much, or the order has been cancelled.
+    /// The account does not hold as much, or the charge was cancelled.
     Declined,
-    /// Nothing is taken for the order any more.
-    Cancelled,
-    /// The bank has not answered yet: ask again.
-    Busy,
 }
 
-/// A request to the notification service: tell the customer.
+/// The bank has not answered the payment service yet: ask again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Notice {
+pub struct Busy;
+
+/// To the notification service: tell the customer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Notify {
     /// About which order.
     pub order: OrderId,
     /// What became of it.
     pub status: Status,
+}
+
+macro_rules! replies {
+    ($($request:ident => $reply:ty;)*) => {
+        $(impl Request for $request {
+            type Reply = $reply;
+            const NAME: &'static str = stringify!($request);
+        })*
+    };
+}
+
+replies! {
+    Place => Status;
+    Cancel => Option<Status>;
+    Query => Option<Status>;
+    Reserve => Result<Cents, Refused>;
+    Confirm => ();
+    Release => ();
+    Charge => Result<Charged, Busy>;
+    Refund => Result<(), Busy>;
+    Notify => ();
 }

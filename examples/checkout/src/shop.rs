@@ -8,7 +8,6 @@ use crate::notification::{Notification, Sent};
 use crate::order::{OrderService, Orders};
 use crate::payment::{Ledger, Payment};
 use crate::protocol::Status;
-use crate::rpc;
 use crate::shopper::{SHOPPERS, Shopper, Told};
 use crate::store::Store;
 use crate::Bug;
@@ -87,8 +86,8 @@ pub struct Shop {
 impl Shop {
     /// Starts all services.
     pub fn open(sim: Sim, bug: Option<Bug>) -> Shop {
-        let shelves = [(12, 1_999), (30, 250), (25, 4_900), (40, 120), (20, 899), (1_000, 1_000)];
-        let bank = Store::new(Bank::with_customers(SHOPPERS + 1, 60_000));
+        let shelves = [(28, 1_999), (30, 250), (25, 4_900), (40, 120), (20, 899), (1_000, 1_000)];
+        let bank = Store::new(Bank::with_customers(SHOPPERS + 1, 36_000));
         let shop = Shop {
             stock: Store::new(Stock::delivered(shelves)),
             orders: Store::new(Orders::new()),
@@ -102,37 +101,13 @@ impl Shop {
 
         // A program is called for every process of its node: each gets the stores that the one before it had.
         let stock = shop.stock.clone();
-        sim.node("catalog").run(move || {
-            let catalog = Catalog::new(stock.clone(), bug);
-            rpc::serve(1, move |request| {
-                let catalog = catalog.clone();
-                async move { catalog.answer(request).await }
-            })
-        });
+        sim.node("catalog").run(move || Catalog::new(stock.clone(), bug).serve());
         let (ledger, gateway) = (shop.ledger.clone(), shop.gateway.clone());
-        sim.node("payment").run(move || {
-            let payment = Payment::new(ledger.clone(), gateway.clone(), bug);
-            rpc::serve(1, move |request| {
-                let payment = payment.clone();
-                async move { payment.answer(request).await }
-            })
-        });
+        sim.node("payment").run(move || Payment::new(ledger.clone(), gateway.clone(), bug).serve());
         let sent = shop.sent.clone();
-        sim.node("notification").run(move || {
-            let notification = Notification::new(sent.clone());
-            rpc::serve(1, move |request| {
-                let notification = notification.clone();
-                async move { notification.tell(request).await }
-            })
-        });
+        sim.node("notification").run(move || Notification::new(sent.clone()).serve());
         let orders = shop.orders.clone();
-        sim.node("order").run(move || {
-            let order = OrderService::new(orders.clone(), bug);
-            rpc::serve(1, move |request| {
-                let order = order.clone();
-                async move { order.answer(request).await }
-            })
-        });
+        sim.node("order").run(move || OrderService::new(orders.clone(), bug).serve());
         shop
     }
 }

@@ -1,9 +1,10 @@
 //! Shoppers: they place orders, sometimes change their minds, and sometimes ask how an order is.
 
 use crate::draw::Root;
-use crate::protocol::{Customer, OrderId, Status, ToOrder};
-use crate::rpc::Client;
+use crate::deadline::call;
+use crate::protocol::{Cancel, Customer, OrderId, Place, Query, Status};
 use crate::shop::{ITEMS, ON_SALE};
+use sim::net::rpc::{Client, Request};
 use sim::time::{Duration, Instant, sleep};
 use sim::{Kind, Sim, rand};
 use std::cell::RefCell;
@@ -23,26 +24,32 @@ mod part {
     pub const AT: u64 = 1;
     pub const WHICH: u64 = 11;
     pub const QUANTITY: u64 = 12;
+    pub const REGRET: u64 = 13;
 }
+
+/// What shoppers do: mostly order, sometimes order and regret it at once, sometimes ask about an earlier order. As
+/// [`Root::what`] numbers it.
+const WEIGHTS: [u64; 3] = [60, 12, 20];
+const ORDER_AND_REGRET: usize = 2;
+const ASK: usize = 3;
+
+/// How long a shopper tries to be heard, waits for an answer, and needs to regret an order.
+const PATIENCE: Duration = Duration::from_secs(10);
+const ATTEMPT: Duration = Duration::from_millis(400);
+const REGRET: Duration = Duration::from_millis(40);
 
 /// One customer at one machine.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Shopper {
     customer: Customer,
-    order: Rc<Client<ToOrder, Option<Status>>>,
+    order: Client,
     told: Told,
-}
-
-impl std::fmt::Debug for Shopper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shopper").field("customer", &self.customer).finish_non_exhaustive()
-    }
 }
 
 impl Shopper {
     /// A customer, who notes down what the shop tells.
     pub fn new(customer: Customer, told: Told) -> Self {
-        Shopper { customer, order: Rc::new(Client::new("order:1")), told }
+        Shopper { customer, order: Client::new("order:80"), told }
     }
 
     /// Does what this run has for the shopper to do, and returns when the last operation has begun.
@@ -51,7 +58,7 @@ impl Shopper {
             let start = APART * index as u32;
             sim.phase(&format!("operation {index} of {} is drawn", self.customer), start).await;
             let root = Root::new(Kind::Op, self.customer.into(), index);
-            let what = root.what(Kind::Op, &[72, 12, 12]);
+            let what = root.what(Kind::Op, &WEIGHTS);
             if what == 0 {
                 continue;
             }
@@ -60,20 +67,19 @@ impl Shopper {
             let number = index as u32;
             let shopper = self.clone();
             sim::spawn(async move {
-                match what {
-                    1 => {
-                        // Half of all orders are for what is on sale.
-                        let item = root.pick(part::WHICH, Kind::Arg, 2 * ITEMS as u64);
-                        let item = if item < ITEMS as u64 { item as u32 } else { ON_SALE };
-                        let quantity = 1 + root.pick(part::QUANTITY, Kind::Arg, 3) as u32;
-                        shopper.place(number, item, quantity, Duration::from_secs(10)).await;
-                    }
-                    earlier => {
-                        let back = 1 + root.pick(part::WHICH, Kind::Arg, 3) as u32;
-                        let order = shopper.id(number.saturating_sub(back));
-                        let request = if earlier == 2 { ToOrder::Cancel(order) } else { ToOrder::Query(order) };
-                        shopper.ask(order, request, Duration::from_secs(10)).await;
-                    }
+                if what == ASK {
+                    let back = 1 + root.pick(part::WHICH, Kind::Arg, 3) as u32;
+                    shopper.query(number.saturating_sub(back), PATIENCE).await;
+                    return;
+                }
+                // Half of all orders are for what is on sale.
+                let item = root.pick(part::WHICH, Kind::Arg, 2 * ITEMS as u64);
+                let item = if item < ITEMS as u64 { item as u32 } else { ON_SALE };
+                let quantity = 1 + root.pick(part::QUANTITY, Kind::Arg, 3) as u32;
+                shopper.place(number, item, quantity, PATIENCE).await;
+                if what == ORDER_AND_REGRET {
+                    sleep(root.time(part::REGRET, Kind::Arg, Duration::ZERO, REGRET)).await;
+                    shopper.cancel(number, PATIENCE).await;
                 }
             });
         }
@@ -82,31 +88,41 @@ impl Shopper {
     /// Places an order; what the shop says to it, if it says anything in time.
     pub async fn place(&self, number: u32, item: u32, quantity: u32, within: Duration) -> Option<Status> {
         let order = self.id(number);
-        self.ask(order, ToOrder::Place { order, item, quantity }, within).await
+        self.ask(order, Place { order, item, quantity }, within, Some).await
     }
 
     /// Asks how an order is.
     pub async fn query(&self, number: u32, within: Duration) -> Option<Status> {
-        self.ask(self.id(number), ToOrder::Query(self.id(number)), within).await
+        self.ask(self.id(number), Query(self.id(number)), within, |status| status).await
+    }
+
+    /// Gives up an order, if it is not too late.
+    pub async fn cancel(&self, number: u32, within: Duration) -> Option<Status> {
+        self.ask(self.id(number), Cancel(self.id(number)), within, |status| status).await
     }
 
     fn id(&self, number: u32) -> OrderId {
         OrderId { customer: self.customer, number }
     }
 
-    async fn ask(&self, order: OrderId, request: ToOrder, within: Duration) -> Option<Status> {
+    async fn ask<Q: Request + Copy>(
+        &self,
+        order: OrderId,
+        request: Q,
+        within: Duration,
+        status: impl Fn(Q::Reply) -> Option<Status>,
+    ) -> Option<Status> {
         let deadline = Instant::now() + within;
         loop {
-            match self.order.call(&request, Duration::from_millis(400)).await {
-                Ok(status) => {
-                    if let Some(status) = status {
-                        self.told.borrow_mut().insert(order, status);
-                    }
-                    return status;
-                }
-                Err(_) if Instant::now() >= deadline => return None,
-                Err(_) => sleep(Duration::from_millis(rand::range(200..500))).await,
+            if let Ok(reply) = call(&self.order, ATTEMPT, request).await {
+                let status = status(reply)?;
+                self.told.borrow_mut().insert(order, status);
+                return Some(status);
             }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            sleep(Duration::from_millis(rand::range(200..500))).await;
         }
     }
 }

@@ -7,29 +7,27 @@ mod saga;
 pub use saga::{Order, Step};
 
 use crate::Bug;
-use crate::protocol::{OrderId, Status, ToOrder};
+use crate::deadline::Heed;
+use crate::protocol::{Cancel, OrderId, Place, Query, Status};
 use crate::store::Store;
 use dependency::ATTEMPT;
 use saga::Sagas;
+use sim::net::rpc::Server;
 use sim::spawn;
 use sim::time::sleep;
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::io;
 use std::rc::Rc;
 
 /// All orders that were ever accepted.
 pub type Orders = BTreeMap<OrderId, Order>;
 
 /// One process of the service.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct OrderService {
     orders: Store<Orders>,
     sagas: Rc<Sagas>,
-}
-
-impl std::fmt::Debug for OrderService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OrderService").field("orders", &self.orders).finish_non_exhaustive()
-    }
 }
 
 impl OrderService {
@@ -54,16 +52,21 @@ impl OrderService {
         service
     }
 
-    /// Answers a request; `None` when there is no such order.
-    pub async fn answer(&self, request: ToOrder) -> Option<Status> {
-        match request {
-            ToOrder::Place { order, item, quantity } => Some(self.place(order, item, quantity)),
-            ToOrder::Cancel(id) => self.cancel(id),
-            ToOrder::Query(id) => self.status(id),
-        }
+    /// Serves requests until the process ends.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn serve(self) -> io::Result<()> {
+        let (place, cancel, query) = (self.clone(), self.clone(), self);
+        Server::new()
+            .on_timely(move |request| ready(place.place(request)))
+            .on_timely(move |Cancel(id)| ready(cancel.cancel(id)))
+            .on_timely(move |Query(id)| ready(query.status(id)))
+            .serve("0.0.0.0:80")
+            .await
     }
 
-    fn place(&self, id: OrderId, item: u32, quantity: u32) -> Status {
+    fn place(&self, Place { order: id, item, quantity }: Place) -> Status {
         if let Some(status) = self.status(id) {
             return status;
         }

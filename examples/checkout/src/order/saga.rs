@@ -7,7 +7,8 @@
 use super::Orders;
 use super::dependency::Dependency;
 use crate::Bug;
-use crate::protocol::{Cents, FromCatalog, FromPayment, Item, Notice, OrderId, Status, ToCatalog, ToPayment};
+use crate::deadline::NoAnswer;
+use crate::protocol::{Cents, Charge, Charged, Confirm, Item, Notify, OrderId, Refund, Refused, Release, Reserve, Status};
 use crate::store::Store;
 use sim::time::Duration;
 
@@ -61,11 +62,12 @@ impl Step {
 const STEP_TAKES: Duration = Duration::from_secs(4);
 
 /// What sagas work with: the orders and the services that they depend on.
+#[derive(Debug)]
 pub(super) struct Sagas {
     orders: Store<Orders>,
-    catalog: Dependency<ToCatalog, FromCatalog>,
-    payment: Dependency<ToPayment, FromPayment>,
-    notification: Dependency<Notice, ()>,
+    catalog: Dependency,
+    payment: Dependency,
+    notification: Dependency,
     bug: Option<Bug>,
 }
 
@@ -73,9 +75,9 @@ impl Sagas {
     pub(super) fn new(orders: Store<Orders>, bug: Option<Bug>) -> Self {
         Sagas {
             orders,
-            catalog: Dependency::new("catalog:1", bug),
-            payment: Dependency::new("payment:1", bug),
-            notification: Dependency::new("notification:1", bug),
+            catalog: Dependency::new("catalog:80", bug),
+            payment: Dependency::new("payment:80", bug),
+            notification: Dependency::new("notification:80", bug),
             bug,
         }
     }
@@ -94,39 +96,38 @@ impl Sagas {
             self.change(id, |order| order.step = next);
         };
         if !self.order(id).told {
-            self.notification.insist(&Notice { order: id, status }, |()| true).await;
+            self.notification.insist(Notify { order: id, status }, Some).await;
             self.change(id, |order| order.told = true);
         }
     }
 
     async fn reserve(&self, id: OrderId, order: &Order) -> Step {
-        let request = ToCatalog::Reserve { order: id, item: order.item, quantity: order.quantity };
-        match self.catalog.ask(&request, STEP_TAKES, |_| true).await {
-            Ok(FromCatalog::Reserved(amount)) if !self.order(id).unwanted => Step::Charge(amount),
-            Ok(FromCatalog::Reserved(_)) => Step::Compensate,
-            Ok(FromCatalog::Refused | FromCatalog::Done) => Step::Rejected,
+        let request = Reserve { order: id, item: order.item, quantity: order.quantity };
+        match self.catalog.ask(request, STEP_TAKES, Some).await {
+            Ok(Ok(amount)) if !self.order(id).unwanted => Step::Charge(amount),
+            Ok(Ok(_)) => Step::Compensate,
+            Ok(Err(Refused)) => Step::Rejected,
             // "Nobody answered, so nothing is reserved."
-            Err(_) if self.bug == Some(Bug::NoCompensation) => Step::Rejected,
-            Err(_) => Step::Compensate,
+            Err(NoAnswer) if self.bug == Some(Bug::NoCompensation) => Step::Rejected,
+            Err(NoAnswer) => Step::Compensate,
         }
     }
 
     async fn charge(&self, id: OrderId, amount: Cents) -> Step {
-        let request = ToPayment::Charge { order: id, amount };
-        match self.payment.ask(&request, STEP_TAKES, |answer| *answer != FromPayment::Busy).await {
-            Ok(FromPayment::Paid) if !self.order(id).unwanted => Step::Confirm(amount),
-            _ => Step::Compensate,
+        match self.payment.ask(Charge { order: id, amount }, STEP_TAKES, Result::ok).await {
+            Ok(Charged::Paid) if !self.order(id).unwanted => Step::Confirm(amount),
+            Ok(Charged::Paid | Charged::Declined) | Err(NoAnswer) => Step::Compensate,
         }
     }
 
     async fn confirm(&self, id: OrderId, amount: Cents) -> Step {
-        self.catalog.insist(&ToCatalog::Confirm(id), |_| true).await;
+        self.catalog.insist(Confirm(id), Some).await;
         Step::Paid(amount)
     }
 
     async fn compensate(&self, id: OrderId) -> Step {
-        self.payment.insist(&ToPayment::Cancel(id), |answer| *answer != FromPayment::Busy).await;
-        self.catalog.insist(&ToCatalog::Release(id), |_| true).await;
+        self.payment.insist(Refund(id), Result::ok).await;
+        self.catalog.insist(Release(id), Some).await;
         Step::Compensated
     }
 
