@@ -66,6 +66,8 @@ pub struct Kernel {
     exited: Vec<Exited>,
     /// A failure or the return of a program waits to be looked at.
     attention: bool,
+    /// How many wakes other threads had left when this world last looked.
+    wakes_seen: u64,
     failure: Option<Box<Failure>>,
     time_limit: u64,
     pub(crate) epoch: u64,
@@ -101,6 +103,7 @@ impl Kernel {
             log: None,
             exited: Vec::new(),
             attention: false,
+            wakes_seen: 0,
             failure: None,
             time_limit: u64::MAX,
             epoch: 0,
@@ -127,6 +130,7 @@ impl Kernel {
         self.log = config.record.then(Box::default);
         self.exited.clear();
         self.attention = false;
+        self.wakes_seen = waker::wakes_left();
         self.failure = None;
         self.time_limit = crate::clock::nanos(config.time_limit);
         self.epoch = config.epoch;
@@ -345,7 +349,9 @@ impl Kernel {
             if self.done {
                 return Step::Over;
             }
-            if waker::foreign_wakes() {
+            let left = waker::wakes_left();
+            if left != self.wakes_seen {
+                self.wakes_seen = left;
                 return Step::Inbox;
             }
             let Some(due) = self.advance() else { return Step::Over };

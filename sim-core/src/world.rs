@@ -13,10 +13,12 @@ use rand_core::{Rng as _, SeedableRng};
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
+
+type At = &'static Location<'static>;
 
 /// A world; never given twice within an operating-system process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -46,7 +48,6 @@ pub trait Subsystem: Sync {
 /// Everything that exists during a run.
 pub struct World {
     id: Cell<WorldId>,
-    active: Cell<bool>,
     traced: Cell<bool>,
     backtrace: Cell<bool>,
     kernel: RefCell<Kernel>,
@@ -57,18 +58,24 @@ pub struct World {
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
+        f.debug_struct("World").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 thread_local! {
     static WORLD: World = const { World::new() };
+    /// Whether a world runs here. It needs no destructor, so that asking costs nothing and allocates nothing, even on
+    /// a thread that is starting or ending: the guards ask at every reading of the clock.
+    static ACTIVE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Calls `f` with the world that runs on this thread, if there is one.
 #[inline]
 pub fn try_with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
-    WORLD.try_with(|w| w.active.get().then(|| f(w))).ok().flatten()
+    if !ACTIVE.get() {
+        return None;
+    }
+    WORLD.try_with(f).ok()
 }
 
 /// Calls `f` with the world that runs on this thread.
@@ -120,14 +127,14 @@ where
         "a simulation is already running on this thread: a run inside a run cannot be reproduced"
     );
     panics::install();
-    WORLD.with(|w| w.run(config, body))
+    let at = Location::caller();
+    WORLD.with(|w| w.run(config, body, at))
 }
 
 impl World {
     const fn new() -> Self {
         World {
             id: Cell::new(WorldId(0)),
-            active: Cell::new(false),
             traced: Cell::new(false),
             backtrace: Cell::new(false),
             kernel: RefCell::new(Kernel::new()),
@@ -229,7 +236,7 @@ impl World {
 
     // ---- the run ----
 
-    fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut) -> Outcome<T>
+    fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut, at: At) -> Outcome<T>
     where
         T: 'static,
         Fut: Future<Output = T> + 'static,
@@ -241,26 +248,28 @@ impl World {
         self.backtrace.set(config.backtrace);
         *self.random.borrow_mut() = None;
         self.kernel().add_machine(HARNESS);
-        self.active.set(true);
+        waker::open_inbox(self.id());
+        ACTIVE.set(true);
         let mut output = None;
-        if let Some(main) = self.start(body) {
+        if let Some(main) = self.start(body, at) {
             self.drive();
             output = self.output(main.key());
         }
         let outcome = self.outcome(output);
         self.end();
-        self.active.set(false);
+        ACTIVE.set(false);
+        waker::close_inbox(self.id());
         outcome
     }
 
-    fn start<T, Fut>(&self, body: impl FnOnce(Sim) -> Fut) -> Option<crate::JoinHandle<T>>
+    fn start<T, Fut>(&self, body: impl FnOnce(Sim) -> Fut, at: At) -> Option<crate::JoinHandle<T>>
     where
         T: 'static,
         Fut: Future<Output = T> + 'static,
     {
         match catch_unwind(AssertUnwindSafe(|| body(Sim::new(self.id())))) {
             Ok(future) => {
-                let main = spawn_on(self, Some(NodeId::HARNESS), future);
+                let main = spawn_on(self, Some(NodeId::HARNESS), future, at);
                 self.kernel().main = main.key();
                 Some(main)
             }

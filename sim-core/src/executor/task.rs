@@ -76,7 +76,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    world::with(|w| spawn_on(w, None, future))
+    let at = Location::caller();
+    world::with(|w| spawn_on(w, None, future, at))
 }
 
 /// The same as [`spawn`], under the name that tokio has for futures that are not `Send`.
@@ -94,13 +95,16 @@ where
 
 /// Spawns on a node, or on the one whose process runs now. Where there is none, or it has no power, the future is
 /// dropped and its handle says cancelled.
-#[track_caller]
-pub(crate) fn spawn_on<F>(w: &World, node: Option<NodeId>, future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn_on<F>(
+    w: &World,
+    node: Option<NodeId>,
+    future: F,
+    at: &'static Location<'static>,
+) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let at = Location::caller();
     let mut task: BoxTask = Box::pin(Cell::Running(future));
     if w.traced() {
         let name = {

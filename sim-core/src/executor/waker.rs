@@ -11,7 +11,7 @@ use crate::clock::What;
 use crate::slab::Key;
 use crate::world::{self, WorldId};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 const _: () = assert!(usize::BITS == 64, "sim packs task ids into 64-bit pointers");
@@ -63,28 +63,46 @@ fn wake(data: *const ()) {
     }
 }
 
-/// One inbox for all worlds: wakes from other threads are rare, and reported, since their timing cannot be
-/// reproduced.
-static INBOX: Mutex<Vec<(u64, Key)>> = Mutex::new(Vec::new());
-static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// The worlds that run, on whichever thread, and the wakes that other threads left for them. Such wakes are rare,
+/// and reported, since their timing cannot be reproduced.
+struct Inbox {
+    live: Vec<u64>,
+    wakes: Vec<(u64, Key)>,
+}
 
-/// A waker that outlives its world leaves a line here for good; this bounds what they add up to.
-const INBOX_BOUND: usize = 1 << 16;
+static INBOX: Mutex<Inbox> = Mutex::new(Inbox { live: Vec::new(), wakes: Vec::new() });
+/// How many wakes were ever left: a world looks into the inbox when the number has changed.
+static LEFT: AtomicU64 = AtomicU64::new(0);
 
 #[cold]
 fn leave(world: u64, key: Key) {
     let mut inbox = INBOX.lock();
-    if inbox.len() >= INBOX_BOUND {
-        inbox.remove(0);
+    // A waker that outlives its world wakes nobody.
+    if inbox.live.contains(&world) {
+        inbox.wakes.push((world, key));
+        LEFT.fetch_add(1, Ordering::Release);
     }
-    inbox.push((world, key));
-    WAITING.store(inbox.len(), Ordering::Release);
 }
 
-/// Whether other threads have left wakes, for whichever world.
+/// Other threads may leave wakes for this world from here on.
+pub(crate) fn open_inbox(world: WorldId) {
+    INBOX.lock().live.push(world.0 & WORLD_MASK);
+}
+
+/// Nobody can wake this world any more.
+pub(crate) fn close_inbox(world: WorldId) {
+    let id = world.0 & WORLD_MASK;
+    let mut inbox = INBOX.lock();
+    if let Some(place) = inbox.live.iter().position(|&w| w == id) {
+        inbox.live.swap_remove(place);
+    }
+    inbox.wakes.retain(|w| w.0 != id);
+}
+
+/// How many wakes were ever left, for whichever world.
 #[inline]
-pub(crate) fn foreign_wakes() -> bool {
-    WAITING.load(Ordering::Acquire) != 0
+pub(crate) fn wakes_left() -> u64 {
+    LEFT.load(Ordering::Acquire)
 }
 
 /// Takes the wakes that other threads left for this world.
@@ -92,8 +110,7 @@ pub(crate) fn foreign_wakes() -> bool {
 pub(crate) fn inbox(world: WorldId) -> Vec<Key> {
     let id = world.0 & WORLD_MASK;
     let mut inbox = INBOX.lock();
-    let mine = inbox.iter().filter(|w| w.0 == id).map(|w| w.1).collect();
-    inbox.retain(|w| w.0 != id);
-    WAITING.store(inbox.len(), Ordering::Release);
+    let mine = inbox.wakes.iter().filter(|w| w.0 == id).map(|w| w.1).collect();
+    inbox.wakes.retain(|w| w.0 != id);
     mine
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -17,7 +18,10 @@ type Running = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
 /// What runs on a node: made anew for each process.
 #[derive(Clone)]
-pub struct Program(Rc<dyn Fn() -> Running>);
+pub struct Program {
+    start: Rc<dyn Fn() -> Running>,
+    at: &'static Location<'static>,
+}
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,20 +30,26 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    fn new<F, Fut>(program: F) -> Self
+    fn new<F, Fut>(program: F, at: &'static Location<'static>) -> Self
     where
         F: Fn() -> Fut + 'static,
         Fut: Future + 'static,
         Fut::Output: Verdict,
     {
-        Program(Rc::new(move || {
+        let start = Rc::new(move || -> Running {
             let running = program();
             Box::pin(async move { running.await.verdict() })
-        }))
+        });
+        Program { start, at }
+    }
+
+    /// Where it was given to its node.
+    pub(super) fn at(&self) -> &'static Location<'static> {
+        self.at
     }
 
     pub(super) async fn start(self) -> Result<(), String> {
-        (self.0)().await
+        (self.start)().await
     }
 }
 
@@ -167,7 +177,8 @@ impl Node {
         Fut: Future + 'static,
         Fut::Output: Verdict,
     {
-        let previous = self.machine(|m| m.program.replace(Program::new(program)));
+        let program = Program::new(program, Location::caller());
+        let previous = self.machine(|m| m.program.replace(program));
         drop(previous);
         self.with(|w| w.boot_after(self.id, Duration::ZERO));
         self
@@ -181,7 +192,8 @@ impl Node {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.with(|w| spawn_on(w, Some(self.id), future))
+        let at = Location::caller();
+        self.with(|w| spawn_on(w, Some(self.id), future, at))
     }
 
     /// What follows when its program returns.

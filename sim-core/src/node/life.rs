@@ -48,10 +48,12 @@ impl World {
             kernel.record(|| Event::new("boot", format!("process {life} starts")));
             program
         };
-        let main = spawn_on(self, Some(node), async move {
+        let at = program.at();
+        let main = async move {
             let result = program.start().await;
             world::with(|w| w.kernel().program_returned(Exited { node, life, result }));
-        });
+        };
+        let main = spawn_on(self, Some(node), main, at);
         drop(main);
     }
 
@@ -127,8 +129,11 @@ impl World {
 
     /// A task, an action or a program has panicked.
     pub(crate) fn panicked(&self, payload: Box<dyn Any + Send>) {
-        let (task, node) = (self.kernel().current.task, self.kernel().current.node);
-        let policy = self.kernel().machine(node).on_panic;
+        let (task, node, policy) = {
+            let kernel = self.kernel();
+            let node = kernel.current.node;
+            (kernel.current.task, node, kernel.machine(node).on_panic)
+        };
         if policy == PanicPolicy::Fail || task.is_none() {
             return self.fail_with_panic(payload.as_ref());
         }
