@@ -50,7 +50,7 @@ impl Drop for Progress {
 }
 
 #[allow(clippy::disallowed_methods, reason = "how fast a sweep is, no run can see")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

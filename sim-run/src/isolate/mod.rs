@@ -83,12 +83,7 @@ pub(crate) struct Trouble(pub(crate) String);
 
 #[derive(Debug)]
 enum Message {
-    Done {
-        task: Task,
-        end: End,
-        output: String,
-    },
-    #[cfg_attr(not(unix), expect(dead_code, reason = "threads have no such trouble"))]
+    Done { task: Task, end: End, output: String },
     Trouble(Trouble),
 }
 
@@ -172,7 +167,7 @@ pub(crate) fn execute(
             match plan.isolate {
                 #[cfg(unix)]
                 Isolate::Process => drop(scope.spawn(move || supervisor::manage(queue, plan, workers, &to))),
-                _ => threads::work_off(scope, queue, work, to),
+                _ => threads::Job::new(queue, work, to).go_on(scope),
             }
         }
         drop(to);
@@ -184,7 +179,7 @@ pub(crate) fn execute(
         });
         let mut waiting: BTreeMap<u64, Halves> = BTreeMap::new();
         let mut next = 0;
-        for message in from {
+        for message in from.into_iter().flatten() {
             let (task, end, output) = match message {
                 Message::Done { task, end, output } => (task, end, output),
                 Message::Trouble(trouble) => return Err(trouble),

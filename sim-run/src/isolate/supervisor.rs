@@ -41,7 +41,7 @@ impl Workers {
 }
 
 /// Runs tasks of the queue in one worker process at a time until there are none left.
-pub(super) fn manage(queue: &Queue, plan: &Plan<'_>, workers: &Workers, to: &Sender<Message>) {
+pub(super) fn manage(queue: &Queue, plan: &Plan<'_>, workers: &Workers, to: &Sender<Vec<Message>>) {
     let mut next = queue.take(true);
     while let Some(task) = next.take() {
         let started = Worker::start(plan.place).and_then(|worker| {
@@ -53,7 +53,7 @@ pub(super) fn manage(queue: &Queue, plan: &Plan<'_>, workers: &Workers, to: &Sen
             Ok(worker) => worker,
             Err(trouble) => {
                 if !queue.stopped() {
-                    let _ = to.send(Message::Trouble(trouble));
+                    let _ = to.send(vec![Message::Trouble(trouble)]);
                 }
                 return;
             }
@@ -69,7 +69,7 @@ pub(super) fn manage(queue: &Queue, plan: &Plan<'_>, workers: &Workers, to: &Sen
         // The worker is gone. The first task that it still had is what it died of; it never saw the others.
         if let Some(task) = sent.pop_front() {
             let end = End::Died(worker.cause_of_death());
-            if to.send(Message::Done { task, end, output: String::new() }).is_err() {
+            if to.send(vec![Message::Done { task, end, output: String::new() }]).is_err() {
                 return;
             }
             sent.drain(..).for_each(|task| queue.give_back(task));
@@ -164,7 +164,7 @@ impl Worker {
         queue: &Queue,
         sent: &mut VecDeque<Task>,
         plan: &Plan<'_>,
-        to: &Sender<Message>,
+        to: &Sender<Vec<Message>>,
     ) -> Option<Task> {
         let mut frame = Vec::new();
         let mut next = Some(first);
@@ -185,7 +185,7 @@ impl Worker {
             };
             let (end, output) = self.outcome(&mut frame, plan)?;
             sent.pop_front();
-            if to.send(Message::Done { task, end, output }).is_err() {
+            if to.send(vec![Message::Done { task, end, output }]).is_err() {
                 return None;
             }
             next = queue.take(false);
