@@ -1,1 +1,72 @@
-//! Under construction.
+//! Deterministic simulation testing: a whole multi-service system in one process, with virtual time, a simulated
+//! network and injected faults, and every run reproducible from one 64-bit seed.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`prelude`] | what a test needs: `use sim::prelude::*` |
+//! | [`time`], [`net`], [`rand`], [`signal`] | what code inside a node uses, with tokio's names and signatures |
+//! | [`Sim`], [`Node`] | the machine room: nodes, their life and death, what happens when |
+//! | [`sim_test`] | a test that runs under many seeds |
+//! | [`Builder`], [`sweep`] | runs outside of tests: one seed, or many |
+//!
+//! ```
+//! use sim::prelude::*;
+//! use std::time::Duration;
+//!
+//! async fn echo_server() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("0.0.0.0:7").await?;
+//!     loop {
+//!         let (mut stream, _) = listener.accept().await?;
+//!         sim::spawn(async move {
+//!             let mut buffer = [0; 64];
+//!             while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+//!                 stream.write_all(&buffer[..n]).await?;
+//!             }
+//!             std::io::Result::Ok(())
+//!         });
+//!     }
+//! }
+//!
+//! let outcome = sim::Builder::new().seed(7).isolate(sim::Isolate::Thread).run(|sim| async move {
+//!     sim.node("server").run(echo_server);
+//!     let cut = sim.partition(["client"], ["server"]);
+//!     sim.after(Duration::from_millis(100), move || drop(cut));
+//!     let answer = sim.node("client").spawn(async {
+//!         let mut stream = TcpStream::connect("server:7").await?;
+//!         stream.write_all(b"hello").await?;
+//!         let mut answer = [0; 5];
+//!         stream.read_exact(&mut answer).await?;
+//!         std::io::Result::Ok(answer)
+//!     });
+//!     answer.await.unwrap().unwrap()
+//! });
+//! assert_eq!(outcome.result.unwrap(), *b"hello");
+//! ```
+
+// Without this the linker would leave the guards out, and code that asks the host for time or entropy would get it.
+extern crate sim_os as _;
+
+pub use sim_core::{
+    AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, JoinError, JoinHandle,
+    JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Verdict, spawn,
+    spawn_local, yield_now,
+};
+pub use sim_core::{Config, codec, decision, rand, run, signal, time};
+pub use sim_macros::sim_test;
+pub use sim_net as net;
+pub use sim_os::{Unbound, bound};
+pub use sim_run::{Builder, FailedRun, Group, InvalidSeeds, Isolate, Run, Seeds, Sweep, SweepReport, sweep};
+
+/// What a test needs: `use sim::prelude::*`.
+pub mod prelude {
+    pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
+    pub use crate::{JoinHandle, JoinSet, Node, Sim, sim_test, spawn};
+    pub use std::time::Duration;
+
+    /// A result whose error can be anything that displays itself: what the body of a test may return.
+    pub type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+}
+
+/// What `#[sim_test]` expands to. No part of the public interface.
+#[doc(hidden)]
+pub use sim_run::__private;
