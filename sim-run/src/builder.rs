@@ -19,12 +19,12 @@ use crate::{Isolate, Seeds};
 /// do twice, and its standard input is empty there. What the run prints is printed when it has ended.
 ///
 /// ```
-/// use sim_run::{Builder, Isolate};
+/// use sim_run::Builder;
 /// use std::time::Duration;
 ///
-/// let outcome = Builder::new().seed(7).isolate(Isolate::Thread).run(|_sim| async {
+/// let outcome = Builder::new().seed(7).run(|_sim| async {
 ///     sim_core::time::sleep(Duration::from_secs(3600)).await;
-///     "an hour later"
+///     "an hour later".to_owned()
 /// });
 /// assert_eq!(outcome.result.unwrap(), "an hour later");
 /// assert_eq!(outcome.now, Duration::from_secs(3600));
@@ -115,7 +115,7 @@ impl Builder {
         Fut: Future<Output = T> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, ""))
+        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, &site(here)))
     }
 
     /// As [`run`](Builder::run); an error that the body returns is the failure of the run.

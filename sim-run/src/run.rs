@@ -55,7 +55,8 @@ impl Default for Shape {
 }
 
 impl Shape {
-    /// Runs a seed on this thread. An error that the body returns becomes the failure of the run, at `site`.
+    /// Runs a seed on this thread. An error that the body returns becomes the failure of the run, at `site`, which is
+    /// also where the body is said to be.
     pub(crate) fn run<R, T, Fut>(
         &self,
         seed: u64,
@@ -76,13 +77,26 @@ impl Shape {
         };
         let outcome = sim_core::run(config, body);
         let result = match outcome.result.map(verdict) {
-            Err(failure) => Err(failure),
+            Err(failure) => Err(relocated(failure, site)),
             Ok(Ok(value)) => Ok(value),
             Ok(Err(message)) => Err(failure_of_body(site, message, outcome.now)),
         };
         let Outcome { trace, now, stats, log, notes, .. } = outcome;
         encode(&Wire { result, trace, now, stats, notes, log })
     }
+}
+
+/// The failure with `site` in place of this file, from which the body is called.
+fn relocated(mut failure: Failure, site: &str) -> Failure {
+    let told =
+        failure.task.iter_mut().chain(&mut failure.details).chain([&mut failure.message, &mut failure.site]);
+    for text in told {
+        if let Some((before, after)) = text.split_once(concat!(file!(), ":")) {
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+            *text = format!("{before}{site}{rest}");
+        }
+    }
+    failure
 }
 
 fn failure_of_body(site: &str, message: String, at: Duration) -> Failure {
@@ -180,4 +194,35 @@ pub(crate) fn refuse_inside_a_simulation(what: &str) {
 
 pub(crate) fn site(location: &Location<'_>) -> String {
     format!("{}:{}:{}", location.file(), location.line(), location.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_where_the_user_wrote_it() {
+        let shape = Shape { time_limit: Duration::from_secs(1), ..Shape::default() };
+        let run = |body: fn() -> std::future::Pending<()>| {
+            let wire: Wire<()> = decode(&shape.run(1, move |_| body(), Ok, "shop.rs:7:1"));
+            wire.result.unwrap_err()
+        };
+        let deadlock = run(std::future::pending);
+        assert!(deadlock.details.iter().any(|line| line.contains("shop.rs:7:1")), "{deadlock:?}");
+        let told = format!("{deadlock:?}");
+        assert!(!told.contains(file!()), "{told}");
+    }
+
+    #[test]
+    fn courses_that_differ_are_a_failure_of_their_own() {
+        let wire =
+            |trace, failure: Option<Failure>| Wire { trace, ..Wire::empty(failure.map_or(Ok(7), Err)) };
+        let broken = || Some(Failure::new(FailureKind::Panic, "a.rs:1:1", "differs from run to run"));
+        assert_eq!(wire(1, None).compared(&wire(1, None)).result, Ok(7));
+        assert_eq!(wire(1, broken()).compared(&wire(1, broken())).result, Err(broken().unwrap()));
+        for (first, second) in [(wire(1, None), wire(2, None)), (wire(1, None), wire(1, broken()))] {
+            let failure = first.compared(&second).result.unwrap_err();
+            assert_eq!(failure.signature(), "nondeterminism");
+        }
+    }
 }

@@ -154,7 +154,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         Fut: Future<Output = T> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, ""))
+        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, &site(here)))
     }
 
     /// As [`run`](Sweep::run); an error that the body returns is the failure of its run.

@@ -1,15 +1,18 @@
-//! Where a run was when its process died: a page that a child shares with its worker.
+//! Which thread of a child is the run's, and where the run was when it died: a page that a child shares with its
+//! worker.
 //!
 //! Invariant: the page is mapped once, shared, never unmapped, and holds only integers and bytes for which every
-//! pattern is valid. The worker reads it after the child is dead, and only one thread of a child (the run's) writes
-//! it, so there is no race; accesses are volatile because the other side is another process.
+//! pattern is valid. Only one thread of a child (the run's) writes it. The worker reads the place after the child is
+//! dead, and the thread, one aligned word, at any time. Accesses are volatile because the other side is another
+//! process.
 
 use std::ptr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 const PAGE: usize = 4096;
-const TEXT: usize = 16;
+const THREAD: usize = 16;
+const TEXT: usize = 24;
 
 /// Last place that a run reported. See the module's documentation for what its pointer is.
 struct Page(*mut u8);
@@ -52,11 +55,30 @@ pub(crate) fn set(now: Duration, place: &str) {
     }
 }
 
+/// Says that the calling thread is the run's.
+pub(super) fn set_thread() {
+    #[cfg(target_os = "linux")]
+    if let Some(Some(page)) = BEACON.get() {
+        // SAFETY: the word lies inside the page and is aligned.
+        unsafe { page.0.add(THREAD).cast::<u64>().write_volatile(libc::gettid() as u64) };
+    }
+}
+
+/// The run's thread, as the system numbers it; `None` where it did not say. For the worker.
+pub(super) fn thread() -> Option<u64> {
+    let Some(Some(page)) = BEACON.get() else { return None };
+    // SAFETY: as in `set_thread`.
+    Some(unsafe { page.0.add(THREAD).cast::<u64>().read_volatile() }).filter(|thread| *thread != 0)
+}
+
 /// Forgets the last report. For the worker, before each fork.
 pub(super) fn clear() {
     if let Some(Some(page)) = BEACON.get() {
-        // SAFETY: as in `set`.
-        unsafe { page.0.cast::<u64>().write_volatile(0) };
+        // SAFETY: as in `set` and `set_thread`.
+        unsafe {
+            page.0.cast::<u64>().write_volatile(0);
+            page.0.add(THREAD).cast::<u64>().write_volatile(0);
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What killed a run's process, in words.
 
+#![cfg_attr(not(unix), allow(dead_code, reason = "only processes die"))]
+
 use std::fmt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
+#[cfg(unix)]
 use super::Limits;
 
 /// Why a run ended without an outcome.
@@ -24,7 +26,12 @@ impl Death {
 
     /// Reads the end of a child out of its wait status and what it printed last.
     #[cfg(unix)]
-    pub(super) fn of_child(status: ExitStatus, blocked: bool, output: &str, limits: &Limits) -> Death {
+    pub(super) fn of_child(
+        status: std::process::ExitStatus,
+        blocked: bool,
+        output: &str,
+        limits: &Limits,
+    ) -> Death {
         use std::os::unix::process::ExitStatusExt;
         if blocked {
             let message = format!(
@@ -132,6 +139,7 @@ impl fmt::Display for Bytes {
 mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
 
     fn cause(raw: i32, output: &str) -> (String, String) {
         let limits = Limits { memory: Some(3 << 20), ..Limits::default() };

@@ -5,7 +5,7 @@
 //! one call that Rust cannot be kept safe from, `fork`, is an `unsafe fn` and states what its caller owes.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -76,6 +76,23 @@ pub(super) fn cpu_time(pid: Pid) -> Option<Duration> {
         let _ = pid;
         None
     }
+}
+
+/// Whether a thread of the process has or waits for a core; `false` where the system does not say. Allocates nothing.
+pub(super) fn wants_core(pid: Pid, thread: u64) -> bool {
+    let mut path = [0u8; 64];
+    let mut rest = &mut path[..];
+    if write!(rest, "/proc/{}/task/{thread}/stat", pid.0).is_err() {
+        return false;
+    }
+    let unused = rest.len();
+    let length = path.len() - unused;
+    let Ok(path) = std::str::from_utf8(&path[..length]) else { return false };
+    let mut stat = [0; 128];
+    let Ok(read) = File::open(path).and_then(|mut file| file.read(&mut stat)) else { return false };
+    // `7 (name) R …`, proc(5); a name may hold anything, and that of the run's thread is short.
+    let state = stat[..read].iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+    state == Some(&b'R')
 }
 
 /// Waits until one of the descriptors can be read or is closed; which of them can. All `false` after `timeout`.

@@ -119,7 +119,9 @@ impl Worker {
             }
             waited = Duration::ZERO;
             let used = sys::cpu_time(child);
-            idle = if used == cpu { idle + 1 } else { 0 };
+            // On a busy machine it may just be waiting for its turn.
+            let waits_for_core = beacon::thread().is_some_and(|thread| sys::wants_core(child, thread));
+            idle = if used == cpu && !waits_for_core { idle + 1 } else { 0 };
             cpu = used;
             if idle >= LOOKS && !blocked {
                 blocked = true;
@@ -203,6 +205,7 @@ fn run_child(
         sys::limit_address_space(bytes);
     }
     let ran = fresh::run(log, || {
+        beacon::set_thread();
         let outcome = work(seed, log);
         let sent = to_worker.write_all(&outcome);
         // `_exit` loses what std still buffers.
