@@ -143,7 +143,16 @@ pub(crate) fn with_net<R>(world: &World, f: impl FnOnce(&mut Net, &mut Kernel) -
 
 /// Wakes and drops what an operation left in the outbox.
 fn deliver(cell: &RefCell<Net>) {
-    let mut out = std::mem::take(&mut cell.borrow_mut().out);
+    let mut net = cell.borrow_mut();
+    if net.out.dropped.is_empty()
+        && net.out.wake.len() == 1
+        && let Some(waker) = net.out.wake.pop()
+    {
+        drop(net);
+        return waker.wake();
+    }
+    let mut out = std::mem::take(&mut net.out);
+    drop(net);
     out.dropped.clear();
     out.wake.drain(..).for_each(Waker::wake);
     let mut net = cell.borrow_mut();

@@ -139,14 +139,7 @@ macro_rules! readable {
             /// `UnexpectedEof`, and those of `read`.
             #[inline]
             pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                let mut filled = 0;
-                while filled < buf.len() {
-                    match self.stream().read_some(&mut buf[filled..]).await? {
-                        0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "early eof")),
-                        n => filled += n,
-                    }
-                }
-                Ok(filled)
+                self.stream().read_whole(buf).await
             }
 
             /// Reads until the end of the stream.
@@ -240,11 +233,7 @@ macro_rules! writable {
             /// As `write`.
             #[inline]
             pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-                let mut written = 0;
-                while written < buf.len() {
-                    written += self.stream().write_some(&buf[written..]).await?;
-                }
-                Ok(())
+                self.stream().write_whole(buf).await
             }
 
             /// Does nothing, as on a real socket: what was written is under way.

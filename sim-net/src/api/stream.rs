@@ -49,8 +49,7 @@ pub struct TcpStream {
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
-        self.handle
-            .on_drop(|net, k, key| if k.actor().is_some() { net.close(k, key) } else { net.vanish(k, key) });
+        self.handle.on_drop(|net, k, key| net.let_go(k, key));
     }
 }
 
@@ -95,14 +94,51 @@ impl TcpStream {
     // ---- what the halves share ----
 
     #[inline]
-    pub(super) async fn read_some(&self, buf: &mut [u8]) -> io::Result<usize> {
-        Wait::new(&self.handle, Side::Read, |net: &mut Net, k: &mut Kernel, key| net.read(k, key, buf)).await
+    pub(super) fn read_some<'a>(&'a self, buf: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
+        Wait::new(&self.handle, Side::Read, |net: &mut Net, k: &mut Kernel, key| net.read(k, key, buf))
     }
 
     #[inline]
-    pub(super) async fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
+    pub(super) fn write_some<'a>(&'a self, buf: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
         Wait::new(&self.handle, Side::Write, |net: &mut Net, k: &mut Kernel, key| net.write(k, key, buf))
-            .await
+    }
+
+    /// Reads until `buf` is full, as one wait.
+    #[inline]
+    pub(super) fn read_whole<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + 'a {
+        let mut filled = 0;
+        let read = move |net: &mut Net, k: &mut Kernel, key| {
+            while filled < buf.len() {
+                match net.read(k, key, &mut buf[filled..]) {
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "early eof")));
+                    }
+                    Poll::Ready(Ok(n)) => filled += n,
+                    other => return other,
+                }
+            }
+            Poll::Ready(Ok(filled))
+        };
+        Wait::new(&self.handle, Side::Read, read)
+    }
+
+    /// Writes until `buf` is empty, as one wait.
+    #[inline]
+    pub(super) fn write_whole<'a>(&'a self, mut buf: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
+        let write = move |net: &mut Net, k: &mut Kernel, key| {
+            while !buf.is_empty() {
+                match net.write(k, key, buf) {
+                    Poll::Ready(Ok(n)) => buf = &buf[n..],
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(Ok(()))
+        };
+        Wait::new(&self.handle, Side::Write, write)
     }
 
     pub(super) async fn peek_some(&self, buf: &mut [u8]) -> io::Result<usize> {

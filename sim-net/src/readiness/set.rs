@@ -362,7 +362,7 @@ impl Net {
     pub fn ready(&mut self, k: &mut Kernel, source: Source, interest: Interest) -> Option<Ready> {
         match source {
             Source::Stream(key) => {
-                let stream = self.streams.get_mut(key)?;
+                let stream = self.open_stream(key)?;
                 let ready = stream.readiness(k.now());
                 if interest.is_writable() && !ready.is_writable() {
                     self.ask_for_room(k, key);

@@ -18,7 +18,8 @@ impl Net {
     /// # Errors
     /// `ENOTCONN` when the connection is not established, or over.
     pub fn shutdown(&mut self, k: &mut Kernel, key: Key, how: Shutdown) -> io::Result<()> {
-        let st = self.streams.get_mut(key).ok_or_else(errno::bad_descriptor)?;
+        Net::actor(k)?;
+        let st = self.stream(key)?;
         if st.phase != Phase::Open {
             return Err(errno::not_connected());
         }
@@ -80,6 +81,17 @@ impl Net {
             self.post(k, visible, name, tag::VISIBLE, peer);
         }
         Launched::Sent
+    }
+
+    /// The last handle is dropped. What is an orphan already stays one: its process died before its destructors ran.
+    pub fn let_go(&mut self, k: &mut Kernel, key: Key) {
+        match self.streams.get(key) {
+            Some(st) if st.orphan => {}
+            Some(_) if k.actor().is_some() => self.close(k, key),
+            // A dead process held the socket of another.
+            Some(_) => self.vanish(k, key),
+            None => {}
+        }
     }
 
     /// close(2), also by the kernel when a process ends: what was written drains, then a FIN. With unread data, or a

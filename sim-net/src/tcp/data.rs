@@ -29,7 +29,7 @@ impl Net {
     /// The stream's pending error once, `EPIPE` after that, after a shutdown and after the end of the connection.
     #[inline]
     pub fn write(&mut self, k: &mut Kernel, key: Key, data: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(st) = self.streams.get_mut(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
+        let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         if st.phase != Phase::Open || st.write_shut {
             return match (st.phase, st.take_fault()) {
                 (_, Some(fault)) => Poll::Ready(Err(fault)),
@@ -63,12 +63,13 @@ impl Net {
             stall.queue.push_back(data);
             return;
         }
-        match self.launch(k, key, &data) {
+        let mut data = Some(data);
+        match self.launch(k, key, &mut data) {
             Launched::Sent => {}
-            Launched::Failed(name) => self.stall(k, key, name, Some(data)),
+            Launched::Failed(name) => self.stall(k, key, name, data),
             Launched::Held(name) => {
                 let link = self.streams.get(key).map(|st| (st.node, st.peer_node));
-                self.stall(k, key, name, Some(data));
+                self.stall(k, key, name, data);
                 if let Some((from, to)) = link {
                     self.hold_stalled(from, to, key);
                 }
@@ -76,18 +77,19 @@ impl Net {
         }
     }
 
-    /// Puts a segment on the wire.
+    /// Puts a segment on the wire; it is taken if it gets through.
     #[inline]
-    pub(super) fn launch(&mut self, k: &mut Kernel, key: Key, data: &Bytes) -> Launched {
+    pub(super) fn launch(&mut self, k: &mut Kernel, key: Key, segment: &mut Option<Bytes>) -> Launched {
         let Some(st) = self.streams.get(key) else { return Launched::Sent };
+        let bytes = segment.as_ref().map_or(0, Bytes::len);
         let (node, to, peer) = (st.node, st.peer_node, st.peer);
-        let fate = self.carry(k, Kind::Packet, node, to, data.len());
+        let fate = self.carry(k, Kind::Packet, node, to, bytes);
         let (at, name) = match fate {
             Fate::Arrives { at, name } if k.reachable(to) => (at, name),
             Fate::Arrives { name, .. } | Fate::Lost { name } => return Launched::Failed(name),
             Fate::Held { name } => return Launched::Held(name),
         };
-        k.stats().bytes += data.len() as u64;
+        k.stats().bytes += bytes as u64;
         let now = k.now();
         let Some(st) = self.streams.get_mut(key) else { return Launched::Sent };
         let visible = at.max(st.last_arrival);
@@ -98,11 +100,12 @@ impl Net {
         };
         if p.read_shut {
             // Linux discards what arrives after shutdown(SHUT_RD) and acknowledges it.
-            p.unacked += data.len();
+            p.unacked += bytes;
             self.acknowledge(k, peer);
             return Launched::Sent;
         }
-        p.queue.push(Segment { visible, data: data.clone() });
+        let Some(data) = segment.take() else { return Launched::Sent };
+        p.queue.push(Segment { visible, data });
         if alone {
             self.post(k, visible, name, tag::VISIBLE, peer);
         }
@@ -170,7 +173,7 @@ impl Net {
     /// The stream's pending error, once, when everything that arrived before it was read.
     #[inline]
     pub fn read(&mut self, k: &mut Kernel, key: Key, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Some(st) = self.streams.get_mut(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
+        let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         let n = st.queue.read(k.now(), buf);
         if n == 0 {
             return self.read_nothing(k, key, buf.is_empty());
@@ -184,7 +187,7 @@ impl Net {
 
     #[inline]
     fn read_nothing(&mut self, k: &mut Kernel, key: Key, nothing_asked: bool) -> Poll<io::Result<usize>> {
-        let Some(st) = self.streams.get_mut(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
+        let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         if nothing_asked && st.queue.visible(k.now()) || st.at_end(k.now()) || st.read_shut {
             return Poll::Ready(Ok(0));
         }
@@ -197,7 +200,7 @@ impl Net {
 
     /// recv(2) with MSG_PEEK.
     pub fn peek(&mut self, k: &mut Kernel, key: Key, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Some(st) = self.streams.get_mut(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
+        let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         match st.queue.peek(k.now(), buf) {
             0 => self.read_nothing(k, key, buf.is_empty()),
             n => Poll::Ready(Ok(n)),

@@ -76,7 +76,13 @@ impl Net {
     /// # Errors
     /// `EBADF` when it is gone.
     pub fn stream(&mut self, key: Key) -> io::Result<&mut Stream> {
-        self.streams.get_mut(key).ok_or_else(errno::bad_descriptor)
+        self.open_stream(key).ok_or_else(errno::bad_descriptor)
+    }
+
+    /// The stream of a handle. An orphan has none: a process that died closed it.
+    #[inline]
+    pub fn open_stream(&mut self, key: Key) -> Option<&mut Stream> {
+        self.streams.get_mut(key).filter(|s| !s.orphan)
     }
 
     /// getpeername(2).

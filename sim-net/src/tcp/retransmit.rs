@@ -92,32 +92,33 @@ impl Net {
     fn try_again(&mut self, k: &mut Kernel, key: Key) {
         let mut progress = false;
         loop {
-            let Some(st) = self.streams.get(key) else { return };
+            let Some(st) = self.streams.get_mut(key) else { return };
             let (node, to) = (st.node, st.peer_node);
-            let Some(stall) = &st.cold.stall else { return };
-            let next = stall.queue.front().cloned();
-            let fin = stall.fin;
+            let Some(stall) = &mut st.cold.stall else { return };
+            let (mut next, fin) = (stall.queue.pop_front(), stall.fin);
+            let is_data = next.is_some();
             let launched = match &next {
-                Some(data) => self.launch(k, key, data),
+                Some(_) => self.launch(k, key, &mut next),
                 None if fin => self.launch_fin(k, key),
                 None if progress => return self.stall_is_over(k, key),
                 None => self.probe(k, key),
             };
+            let stall = self.streams.get_mut(key).and_then(|st| st.cold.stall.as_mut());
+            if let Some(stall) = stall {
+                match launched {
+                    Launched::Sent if !is_data => stall.fin = false,
+                    Launched::Sent => {}
+                    Launched::Failed(_) | Launched::Held(_) => {
+                        next.into_iter().for_each(|data| stall.queue.push_front(data))
+                    }
+                }
+            }
             match launched {
                 Launched::Sent => progress = true,
                 Launched::Failed(name) => return self.failed_again(k, key, progress, name),
                 Launched::Held(name) => {
                     self.hold_stalled(node, to, key);
                     return self.failed_again(k, key, progress, name);
-                }
-            }
-            if let Some(st) = self.streams.get_mut(key)
-                && let Some(stall) = &mut st.cold.stall
-            {
-                if next.is_some() {
-                    stall.queue.pop_front();
-                } else {
-                    stall.fin = false;
                 }
             }
             if self.topology.blocked(to, node) {
