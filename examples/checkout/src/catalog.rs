@@ -147,7 +147,7 @@ impl Catalog {
     /// What an item costs: from memory, except when the list has become too old.
     async fn price(&self, item: Item) -> Option<Cents> {
         if self.priced.get().is_none_or(|at| at.elapsed() > PRICES_LAST) {
-            sleep(Duration::from_millis(rand::range(5..30))).await;
+            sleep(Duration::from_millis(rand::range(10..60))).await;
             self.priced.set(Some(Instant::now()));
         }
         self.stock.read(|stock| stock.shelves.get(item as usize).map(|shelf| shelf.price))

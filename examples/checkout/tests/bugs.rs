@@ -1,0 +1,89 @@
+//! Each planted bug is found, with its own signature; never without the faults that it needs; and never when it is not
+//! planted.
+
+use checkout::Bug;
+use checkout::chaos::{Family, Faults};
+use checkout::shop::{self, Options};
+use sim::{Isolate, SweepReport, sweep};
+use std::ops::Range;
+
+/// Within so many seeds a bug must show: some show in one of two hundred.
+const BOUND: u64 = 3_000;
+/// So many seeds, besides those up to the first that showed the bug, must pass where it cannot show.
+const MORE: u64 = 60;
+
+fn run(seeds: Range<u64>, faults: Faults, bug: Option<Bug>) -> SweepReport {
+    let options = Options { faults, bug };
+    let sweep = sweep(seeds).isolate(Isolate::Thread).stop_after(1);
+    sweep.run(|sim| shop::run(sim, options))
+}
+
+#[track_caller]
+fn assert_clean(seeds: Range<u64>, faults: Faults, bug: Option<Bug>) {
+    if let Some(run) = run(seeds, faults, bug).failures.first() {
+        panic!("seed {} with bug {bug:?}, {faults:?}: {}", run.seed, run.failure);
+    }
+}
+
+#[track_caller]
+fn is_found(bug: Bug, faults: Faults) -> u64 {
+    let report = run(0..BOUND, faults, Some(bug));
+    let found = report.failures.first().unwrap_or_else(|| panic!("{bug} shows in none of {BOUND} seeds"));
+    assert_eq!(found.failure.signature(), bug.signature(), "seed {}: {}", found.seed, found.failure);
+    found.seed
+}
+
+#[track_caller]
+fn is_found_only_with(bug: Bug, family: Family) {
+    assert_eq!(bug.needs(), Some(family));
+    let seed = is_found(bug, Faults::ON);
+    assert_clean(0..seed + 1, Faults::ON, None);
+    assert_clean(0..seed + MORE, Faults::ON.without(family), Some(bug));
+}
+
+#[test]
+fn double_charge_needs_the_gateway() {
+    is_found_only_with(Bug::DoubleCharge, Family::Gateway);
+}
+
+#[test]
+fn no_compensation_needs_a_partition() {
+    is_found_only_with(Bug::NoCompensation, Family::Partition);
+}
+
+#[test]
+fn stuck_breaker_needs_a_partition() {
+    is_found_only_with(Bug::StuckBreaker, Family::Partition);
+}
+
+#[test]
+fn oversell_needs_no_faults_at_all() {
+    assert_eq!(Bug::Oversell.needs(), None);
+    let seed = is_found(Bug::Oversell, Faults::OFF);
+    assert_clean(0..seed + 1, Faults::OFF, None);
+    is_found(Bug::Oversell, Faults::ON);
+}
+
+#[test]
+fn nothing_is_found_where_no_bug_is() {
+    assert_clean(0..MORE, Faults::ON, None);
+}
+
+#[test]
+fn every_family_of_faults_fires_and_none_that_is_off() {
+    let fired = |faults| {
+        let mut fired = [0; Family::ALL.len()];
+        let options = Options { faults, bug: None };
+        let sweep = sweep(0..60).isolate(Isolate::Thread).on_run(|run: &sim::Run<shop::Summary>| {
+            let summary = run.result.as_ref().unwrap();
+            fired.iter_mut().zip(summary.fired).for_each(|(sum, times)| *sum += times);
+        });
+        sweep.run(|sim| shop::run(sim, options));
+        fired
+    };
+    assert!(fired(Faults::ON).iter().all(|times| *times > 0));
+    assert_eq!(fired(Faults::OFF), [0; Family::ALL.len()]);
+    let without_kills = fired(Faults::ON.without(Family::Kill));
+    assert_eq!(without_kills[Family::Kill as usize], 0);
+    assert!(without_kills[Family::Restart as usize] > 0);
+}
