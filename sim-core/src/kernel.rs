@@ -7,12 +7,13 @@ use crate::clock::{Due, EventKey, Events, What};
 use crate::decision::{Deviation, Kind, Name, Naming, ROOT, Source};
 use crate::executor::{BoxTask, Executor, waker};
 use crate::failure::{Failure, FailureKind};
-use crate::hash::{chain, h, mix};
+use crate::hash::{BuildMix, Map, chain, h, mix};
 use crate::node::{Exited, Machine, NodeId};
 use crate::outcome::Stats;
 use crate::slab::Key;
 use crate::trace::{Event, Log};
 use crate::world::{SubsystemId, WorldId};
+use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ pub struct Kernel {
     events: Events,
     pub(crate) executor: Executor,
     pub(crate) machines: Vec<Machine>,
+    pub(crate) names: Map<Rc<str>, NodeId>,
     /// How many machines stand still or are under the CPU model.
     pub(crate) hindered: u32,
     pub(crate) current: Current,
@@ -97,6 +99,7 @@ impl Kernel {
             events: Events::new(),
             executor: Executor::new(),
             machines: Vec::new(),
+            names: Map::with_hasher(BuildMix::new()),
             hindered: 0,
             current: Current::HARNESS,
             stats: Stats::NONE,
@@ -124,6 +127,7 @@ impl Kernel {
         self.naming.reset();
         self.executor.reset(config.schedule, self.seed);
         self.machines.clear();
+        self.names.clear();
         self.hindered = 0;
         self.current = Current::HARNESS;
         self.stats = Stats::NONE;

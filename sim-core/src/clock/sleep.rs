@@ -84,6 +84,10 @@ impl Future for Sleep {
             w.check(self.world, "sleep");
             let mut k = w.kernel();
             if k.monotonic() >= self.deadline {
+                // A timer that has fired is a stale key: there is nothing left to disarm.
+                let waker = self.timer.take().and_then(|key| k.cancel(key));
+                drop(k);
+                drop(waker);
                 return Poll::Ready(());
             }
             let what = waker::target(w.id(), cx.waker());

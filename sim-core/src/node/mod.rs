@@ -160,7 +160,7 @@ impl Kernel {
 
     /// The machine that has a name.
     pub fn by_name(&self, name: &str) -> Option<NodeId> {
-        self.machines.iter().position(|m| &*m.name == name).map(|i| NodeId(i as u32))
+        self.names.get(name).copied()
     }
 
     /// Looks again whether polls on a machine need a look.
@@ -173,7 +173,9 @@ impl Kernel {
 
     pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
         let id = NodeId(self.machines.len() as u32);
-        self.machines.push(Machine::new(name, id, self.epoch));
+        let machine = Machine::new(name, id, self.epoch);
+        self.names.insert(machine.name.clone(), id);
+        self.machines.push(machine);
         id
     }
 }
