@@ -58,6 +58,8 @@ struct State {
     reported: u64,
     again: VecDeque<Task>,
     stopped: bool,
+    /// Jobs that wait for `reported` to move on.
+    waiting: usize,
 }
 
 impl Queue {
@@ -89,7 +91,9 @@ impl Queue {
             if !wait {
                 return None;
             }
+            state.waiting += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
     }
 
@@ -98,11 +102,17 @@ impl Queue {
         self.lock().again.push_back(task);
     }
 
+    /// Everything before that index was reported.
     pub(super) fn report(&self, before: u64) {
-        self.lock().reported = before;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.reported = before;
+        // A wake that wakes nobody is a system call, too.
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
+    /// Nothing more is to be done.
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
         self.changed.notify_all();
