@@ -314,7 +314,11 @@ impl Net {
                 match held.tag {
                     tag::RELEASE => self.released(k, held.key),
                     _ => {
-                        self.send_packet(k, held.kind, link, held.bytes, (held.tag, held.key));
+                        let sent = self.send_packet(k, held.kind, link, held.bytes, (held.tag, held.key));
+                        // Those of TCP are sent again by timers that run since they were held.
+                        if matches!(sent, Sent::Lost(_)) && held.tag == tag::DATAGRAM {
+                            self.datagrams.remove(held.key);
+                        }
                     }
                 }
             }

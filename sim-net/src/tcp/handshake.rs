@@ -227,16 +227,11 @@ impl Net {
     fn send_syn_ack(&mut self, k: &mut Kernel, server: Key) {
         let Some(s) = self.streams.get_mut(server) else { return };
         let (link, client) = ((s.node, s.peer_node), s.peer);
-        match self.send_packet(k, Kind::Packet, link, EMPTY, (tag::SYN_ACK, server)) {
-            Sent::Posted(at) => {
-                if let Some(s) = self.streams.get_mut(server) {
-                    s.last_arrival = s.last_arrival.max(at);
-                }
-            }
-            Sent::Lost(name) | Sent::Held(name) => {
-                self.syn_failed(k, client, name);
-                self.syn_ack_failed(k, server, name);
-            }
+        if let Sent::Lost(name) | Sent::Held(name) =
+            self.send_packet(k, Kind::Packet, link, EMPTY, (tag::SYN_ACK, server))
+        {
+            self.syn_failed(k, client, name);
+            self.syn_ack_failed(k, server, name);
         }
     }
 
@@ -262,11 +257,13 @@ impl Net {
             }
         }
         match self.send_packet(k, Kind::Packet, link, EMPTY, (tag::ESTABLISHED, server)) {
-            Sent::Posted(at) => {
+            // What the client writes comes behind it.
+            Sent::Posted(at) if first => {
                 if let Some(c) = self.streams.get_mut(client) {
-                    c.last_arrival = c.last_arrival.max(at);
+                    c.last_arrival = at;
                 }
             }
+            Sent::Posted(_) => {}
             Sent::Lost(name) | Sent::Held(name) => self.syn_ack_failed(k, server, name),
         }
         if first {
@@ -306,7 +303,8 @@ impl Net {
     pub fn established(&mut self, k: &mut Kernel, server: Key) {
         let Some(s) = self.streams.get_mut(server) else { return };
         if s.phase != Phase::Accepting {
-            return;
+            // One that was sent again came first; data may ride on this one.
+            return self.readable(server);
         }
         s.phase = Phase::Open;
         let listener = s.cold.listener;

@@ -53,7 +53,7 @@ fn a_retried_syn_finds_the_healed_link() {
 fn each_packet_of_the_handshake_may_be_lost() {
     simulate(|sim| async move {
         let listener = on(sim, "server", TcpListener::bind("0.0.0.0:80")).await.unwrap()?;
-        sim.link("server", "harness").loss(0.2).both();
+        sim.link("server", "harness").loss(0.1).both();
         for _ in 0..20 {
             let client = sim.harness().spawn(async {
                 loop {
