@@ -115,8 +115,14 @@ impl Catalog {
                 let catalog = self.clone();
                 async move { catalog.reserve(request).await }
             })
-            .on_timely(move |Confirm(order)| ready(confirmed.write(|stock| stock.confirm(order))))
-            .on_timely(move |Release(order)| ready(released.write(|stock| stock.release(order))))
+            .on_timely(move |Confirm(order)| {
+                confirmed.write(|stock| stock.confirm(order));
+                ready(())
+            })
+            .on_timely(move |Release(order)| {
+                released.write(|stock| stock.release(order));
+                ready(())
+            })
             .serve("0.0.0.0:80")
             .await
     }

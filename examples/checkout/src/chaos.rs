@@ -181,7 +181,8 @@ impl Fault {
         match self.family {
             Family::Partition => {
                 let (left, right) = self.link();
-                let (left, right) = if self.pick(part::MANNER, 2) == 0 { (left, right) } else { (right, left) };
+                let (left, right) =
+                    if self.pick(part::MANNER, 2) == 0 { (left, right) } else { (right, left) };
                 let both_ways = self.pick(part::AMOUNT, 2) == 0;
                 let cut = sim.partition([left], [right]);
                 let cut = if both_ways { cut } else { cut.one_way() };
@@ -222,7 +223,11 @@ impl Fault {
             Family::Gateway => {
                 let gateway = shop.gateway.clone();
                 let slow = Duration::from_millis(150 + self.pick(part::AMOUNT, 400));
-                gateway.set_mood(if self.pick(part::MANNER, 2) == 0 { Mood::Slow(slow) } else { Mood::Silent });
+                gateway.set_mood(if self.pick(part::MANNER, 2) == 0 {
+                    Mood::Slow(slow)
+                } else {
+                    Mood::Silent
+                });
                 Box::new(move || gateway.set_mood(Mood::Well))
             }
         }
@@ -238,7 +243,8 @@ impl Fault {
     }
 
     fn link(&self) -> (&'static str, &'static str) {
-        let links = [("order", "catalog"), ("order", "payment"), ("order", "notification"), ("order", "shopper-0")];
+        let links =
+            [("order", "catalog"), ("order", "payment"), ("order", "notification"), ("order", "shopper-0")];
         links[self.pick(part::TARGET, links.len() as u64) as usize]
     }
 }

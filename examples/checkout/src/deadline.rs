@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sim::net::rpc::{Client, Request, Server};
 use sim::time::{Duration, wall};
 use std::future::Future;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 /// A request, and until when its sender waits.
@@ -41,18 +42,19 @@ pub async fn call<Q: Request>(client: &Client, within: Duration, request: Q) -> 
 pub trait Heed {
     /// As [`Server::on`], for requests that are sent with [`call`].
     #[must_use]
-    fn on_timely<Q, Fut>(self, handler: impl Fn(Q) -> Fut + Clone + 'static) -> Self
+    fn on_timely<Q, Fut>(self, handler: impl Fn(Q) -> Fut + 'static) -> Self
     where
         Q: Request,
         Fut: Future<Output = Q::Reply> + 'static;
 }
 
 impl Heed for Server {
-    fn on_timely<Q, Fut>(self, handler: impl Fn(Q) -> Fut + Clone + 'static) -> Self
+    fn on_timely<Q, Fut>(self, handler: impl Fn(Q) -> Fut + 'static) -> Self
     where
         Q: Request,
         Fut: Future<Output = Q::Reply> + 'static,
     {
+        let handler = Rc::new(handler);
         self.on(move |Timely { until, request }| {
             let handler = handler.clone();
             async move {

@@ -94,19 +94,27 @@ pub fn check_ends(sim: Sim, shop: &Shop) {
             _ => false,
         };
         if !good {
-            let detail = format!("order {id} ends at {:?}: reservation {reserved:?}, {held} charged", order.step);
+            let detail =
+                format!("order {id} ends at {:?}: reservation {reserved:?}, {held} charged", order.step);
             sim.violated(PAID_OR_COMPENSATED, detail);
         }
     }
     for (id, told) in &*shop.told.borrow() {
-        let kept = orders.get(id).is_some_and(|order| *told == Status::Accepted || *told == order.step.status());
+        let kept =
+            orders.get(id).is_some_and(|order| *told == Status::Accepted || *told == order.step.status());
         if !kept {
             let is = orders.get(id).map(|order| order.step);
-            sim.violated(PAID_OR_COMPENSATED, format!("the customer of order {id} was told {told:?}, it is {is:?}"));
+            sim.violated(
+                PAID_OR_COMPENSATED,
+                format!("the customer of order {id} was told {told:?}, it is {is:?}"),
+            );
         }
     }
     let has = shop.bank.read(|bank| bank.shop);
     if has != earned {
-        sim.violated(MONEY_CONSERVED, format!("the orders that ended paid come to {earned}, the shop has {has}"));
+        sim.violated(
+            MONEY_CONSERVED,
+            format!("the orders that ended paid come to {earned}, the shop has {has}"),
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The payment service: charges each order once, however often and in whatever order it is asked to.
 
 use crate::Bug;
-use crate::gateway::Gateway;
 use crate::deadline::Heed;
+use crate::gateway::Gateway;
 use crate::protocol::{Busy, Charge, Charged, OrderId, Refund};
 use crate::store::Store;
 use sim::net::rpc::Server;

@@ -41,11 +41,15 @@ impl Report<'_> {
         let Summary { completed, compensated, rejected, fired } = self.sums;
         let simulated = self.swept.simulated.as_secs();
         let by_family = Family::ALL.iter().zip(fired).filter(|(_, times)| *times > 0);
-        let by_family: Vec<_> = by_family.map(|(family, times)| format!("{family} {}", grouped(times))).collect();
+        let by_family: Vec<_> =
+            by_family.map(|(family, times)| format!("{family} {}", grouped(times))).collect();
         let mut row = |what: &str, value: String| writeln!(out, "{what:<20} {value}");
         row("seeds", grouped(self.swept.runs))?;
         row("seeds/s", grouped(self.swept.runs_per_second() as u64))?;
-        row("simulated time", format!("{} h {} min {} s", simulated / 3600, simulated / 60 % 60, simulated % 60))?;
+        row(
+            "simulated time",
+            format!("{} h {} min {} s", simulated / 3600, simulated / 60 % 60, simulated % 60),
+        )?;
         row("faults fired", grouped(fired.iter().sum()))?;
         if !by_family.is_empty() {
             row("", by_family.join(", "))?;
@@ -55,7 +59,8 @@ impl Report<'_> {
         row("orders rejected", grouped(rejected))?;
         for invariant in invariants::ALL {
             let signature = format!("invariant {invariant}");
-            let broken = self.swept.failures.iter().filter(|run| run.failure.signature() == signature).count();
+            let broken =
+                self.swept.failures.iter().filter(|run| run.failure.signature() == signature).count();
             match broken {
                 0 => row("held", invariant.to_string())?,
                 seeds => row("BROKEN", format!("{invariant}, in {}", seeds_of(seeds)))?,
@@ -148,7 +153,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,5 +1,6 @@
 //! The shop: which nodes there are, what runs on them, and the course of one run.
 
+use crate::Bug;
 use crate::catalog::{Catalog, Stock};
 use crate::chaos::{self, Faults, Fired};
 use crate::gateway::{Bank, Gateway};
@@ -10,7 +11,6 @@ use crate::payment::{Ledger, Payment};
 use crate::protocol::Status;
 use crate::shopper::{SHOPPERS, Shopper, Told};
 use crate::store::Store;
-use crate::Bug;
 use serde::{Deserialize, Serialize};
 use sim::Sim;
 use sim::net::NetExt;
@@ -23,7 +23,7 @@ pub const ITEMS: usize = 5;
 /// The item that everybody wants.
 pub const ON_SALE: u32 = 0;
 /// An item of which there is always enough.
-const VOUCHER: u32 = ITEMS as u32;
+pub const VOUCHER: u32 = ITEMS as u32;
 /// The customer who tries the shop out when all faults are over.
 const LATE_CUSTOMER: u32 = SHOPPERS;
 
@@ -139,7 +139,8 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
     invariants::check_ends(sim, &shop);
 
     let ends = |status| {
-        shop.orders.read(|orders| orders.values().filter(|order| order.step.status() == status).count() as u64)
+        shop.orders
+            .read(|orders| orders.values().filter(|order| order.step.status() == status).count() as u64)
     };
     Summary {
         completed: ends(Status::Paid),

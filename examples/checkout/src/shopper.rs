@@ -1,7 +1,7 @@
 //! Shoppers: they place orders, sometimes change their minds, and sometimes ask how an order is.
 
-use crate::draw::Root;
 use crate::deadline::call;
+use crate::draw::Root;
 use crate::protocol::{Cancel, Customer, OrderId, Place, Query, Status};
 use crate::shop::{ITEMS, ON_SALE};
 use sim::net::rpc::{Client, Request};

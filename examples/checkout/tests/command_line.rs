@@ -39,7 +39,9 @@ fn a_clean_sweep_prints_its_table_and_exits_0() {
     let output = checkout("--seeds 10");
     let table = text(&output.stdout);
     assert_eq!(code(&output), 0, "{table}{}", text(&output.stderr));
-    for row in ["seeds/s", "simulated time", "faults fired", "orders completed", "orders compensated", "rejected"] {
+    for row in
+        ["seeds/s", "simulated time", "faults fired", "orders completed", "orders compensated", "rejected"]
+    {
         assert!(table.contains(row), "{row} is missing:\n{table}");
     }
     for invariant in checkout::invariants::ALL {
@@ -68,7 +70,11 @@ fn failing_seeds_exit_100_with_their_signatures() {
     let output = checkout(&format!("--seed {seed} --bug stuck-breaker"));
     let table = text(&output.stdout);
     assert_eq!(code(&output), 100);
-    assert!(table.contains(&format!("again: cargo run --release -p checkout -- --seed {seed} --bug stuck-breaker")));
+    assert!(
+        table.contains(&format!(
+            "again: cargo run --release -p checkout -- --seed {seed} --bug stuck-breaker"
+        ))
+    );
     assert!(table.contains(failures[0]["trace"].as_str().unwrap()), "{table}");
     assert!(table.contains("of virtual time"), "{table}");
 }
@@ -97,8 +103,10 @@ fn bugs_are_listed_with_signature_and_family() {
     let output = checkout("--list-bugs");
     assert_eq!(code(&output), 0);
     let lines: Vec<Vec<_>> = text(&output.stdout).lines().map(|line| line.split("  ").collect()).collect();
-    let lines: Vec<Vec<_>> =
-        lines.iter().map(|parts| parts.iter().map(|p| p.trim()).filter(|p| !p.is_empty()).collect()).collect();
+    let lines: Vec<Vec<_>> = lines
+        .iter()
+        .map(|parts| parts.iter().map(|p| p.trim()).filter(|p| !p.is_empty()).collect())
+        .collect();
     assert_eq!(
         lines,
         [
@@ -115,8 +123,12 @@ fn what_cannot_be_used_exits_2_and_is_named_with_what_is_allowed() {
     let output = checkout("--bug typo");
     assert_eq!((code(&output), text(&output.stdout)), (2, ""));
     let said = text(&output.stderr);
-    assert!(said.contains("\"typo\"") && said.contains("double-charge, no-compensation, oversell, stuck-breaker"), "{said}");
-    for arguments in ["--seeds", "--seeds 3..1", "--faults maybe", "--without weather", "--nothing", "extra"] {
+    assert!(
+        said.contains("\"typo\"") && said.contains("double-charge, no-compensation, oversell, stuck-breaker"),
+        "{said}"
+    );
+    for arguments in ["--seeds", "--seeds 3..1", "--faults maybe", "--without weather", "--nothing", "extra"]
+    {
         assert_eq!(code(&checkout(arguments)), 2, "{arguments}");
     }
 }

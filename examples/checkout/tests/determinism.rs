@@ -21,7 +21,8 @@ fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep_of_any_order() {
     let backwards = traces((0..40).rev().collect());
     assert_eq!(forwards, backwards);
     for seed in [0, 17, 39] {
-        let alone = Builder::new().seed(seed).isolate(Isolate::Thread).run(|sim| shop::run(sim, Options::default()));
+        let alone =
+            Builder::new().seed(seed).isolate(Isolate::Thread).run(|sim| shop::run(sim, Options::default()));
         assert_eq!(alone.trace, forwards[&seed], "seed {seed}");
     }
 }

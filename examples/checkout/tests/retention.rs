@@ -2,8 +2,8 @@
 //! a shrinker lives on.
 
 use checkout::shop::{self, Options, Summary};
-use sim_core::hash::h;
 use sim::{Config, Deviation, Kind, Outcome, Source};
+use sim_core::hash::h;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -8,7 +8,9 @@ use super::Orders;
 use super::dependency::Dependency;
 use crate::Bug;
 use crate::deadline::NoAnswer;
-use crate::protocol::{Cents, Charge, Charged, Confirm, Item, Notify, OrderId, Refund, Refused, Release, Reserve, Status};
+use crate::protocol::{
+    Cents, Charge, Charged, Confirm, Item, Notify, OrderId, Refund, Refused, Release, Reserve, Status,
+};
 use crate::store::Store;
 use sim::time::Duration;
 
