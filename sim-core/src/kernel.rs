@@ -360,7 +360,12 @@ impl Kernel {
             }
             let Some(due) = self.advance() else { return Step::Over };
             match due.what {
-                What::Task(key) => self.wake(key),
+                // Time moves only when nothing is ready, so the task that wakes is alone.
+                What::Task(key) => {
+                    if let Some((key, task)) = self.wake_alone(key) {
+                        return Step::Poll(key, task);
+                    }
+                }
                 What::Resume(key) => self.resume_poll(key),
                 What::Waker(waker) => return Step::Wake(waker),
                 What::Subsystem(id, tag, key) => return Step::Subsystem(id, tag, key),

@@ -266,34 +266,50 @@ impl Kernel {
     pub(crate) fn begin_poll(&mut self) -> Option<(Key, BoxTask)> {
         loop {
             let key = self.dequeue()?;
-            let Some(s) = self.executor.slot(key) else { continue };
             // A task that died may have left its place in the queue to another.
-            if s.state != State::Queued {
-                continue;
+            if self.executor.slot(key).is_some_and(|s| s.state == State::Queued)
+                && let Some(task) = self.take_for_poll(key)
+            {
+                return Some((key, task));
             }
-            let node = s.node;
-            if self.hindered > 0 && self.hinder(key, node) {
-                continue;
-            }
-            let s = &mut self.executor.slots[key.slot as usize];
-            let Some(task) = s.task.take() else { continue };
-            s.state = State::Polling;
-            s.charged = false;
-            s.polls += 1;
-            let name = s.name;
-            self.current = Current { task: Some(key), node, dead: false };
-            self.stats.polls += 1;
-            self.executor.burst += 1;
-            if self.executor.burst > BURST_BOUND {
-                // The task runs once more, and then the run is over.
-                self.spins(key, node, BURST_BOUND);
-            }
-            self.fold(name);
-            if self.log.is_some() {
-                self.log_poll(key);
-            }
-            return Some((key, task));
         }
+    }
+
+    /// Wakes a task while no other is ready, and takes it out for its poll without a detour through the queue.
+    #[inline]
+    pub(crate) fn wake_alone(&mut self, key: Key) -> Option<(Key, BoxTask)> {
+        let s = self.executor.slot(key)?;
+        if s.state != State::Idle {
+            return None;
+        }
+        s.state = State::Queued;
+        Some((key, self.take_for_poll(key)?))
+    }
+
+    /// Takes a queued task out for its poll, unless that has to wait.
+    #[inline(always)]
+    fn take_for_poll(&mut self, key: Key) -> Option<BoxTask> {
+        if self.hindered > 0 && self.hinder(key) {
+            return None;
+        }
+        let s = &mut self.executor.slots[key.slot as usize];
+        let task = s.task.take()?;
+        s.state = State::Polling;
+        s.charged = false;
+        s.polls += 1;
+        let (name, node) = (s.name, s.node);
+        self.current = Current { task: Some(key), node, dead: false };
+        self.stats.polls += 1;
+        self.executor.burst += 1;
+        if self.executor.burst > BURST_BOUND {
+            // The task runs once more, and then the run is over.
+            self.spins(key, node, BURST_BOUND);
+        }
+        self.fold(name);
+        if self.log.is_some() {
+            self.log_poll(key);
+        }
+        Some(task)
     }
 
     #[cold]
@@ -304,8 +320,9 @@ impl Kernel {
 
     /// Parks the task of a paused process, or puts its poll off until a core is free; false when it may run.
     #[cold]
-    fn hinder(&mut self, key: Key, node: NodeId) -> bool {
+    fn hinder(&mut self, key: Key) -> bool {
         let now = self.now();
+        let node = self.executor.slots[key.slot as usize].node;
         let machine = &mut self.machines[node.0 as usize];
         if !machine.hindered {
             return false;
