@@ -29,9 +29,10 @@
 //!
 //! let outcome = sim::Builder::new().seed(7).isolate(sim::Isolate::Thread).run(|sim| async move {
 //!     sim.node("server").run(echo_server);
+//!     let client = sim.node("client");
 //!     let cut = sim.partition(["client"], ["server"]);
 //!     sim.after(Duration::from_millis(100), move || drop(cut));
-//!     let answer = sim.node("client").spawn(async {
+//!     let answer = client.spawn(async {
 //!         let mut stream = TcpStream::connect("server:7").await?;
 //!         stream.write_all(b"hello").await?;
 //!         let mut answer = [0; 5];

@@ -376,3 +376,18 @@ fn ten_million_sleeps_leave_no_trace_in_memory() {
     assert!(outcome.stats.tasks > u64::from(10 * ROUNDS));
     assert!(outcome.stats.most_tasks < 20 && outcome.stats.most_events < 200, "{:?}", outcome.stats);
 }
+
+#[test]
+fn handles_and_futures_may_be_sent_anywhere() {
+    use sim_core::time::{Interval, Sleep, Timeout};
+    fn plain<T: Send + Sync>(_: impl FnOnce() -> T) {}
+    plain(|| -> Sleep { unreachable!() });
+    plain(|| -> Timeout<Sleep> { unreachable!() });
+    plain(|| -> Interval { unreachable!() });
+    plain(|| -> sim_core::JoinHandle<Rc<()>> { unreachable!() });
+    plain(|| -> JoinSet<Rc<()>> { unreachable!() });
+    plain(|| -> sim_core::JoinError { unreachable!() });
+    plain(|| -> sim_core::signal::Stopped { unreachable!() });
+    plain(|| -> (Sim, sim_core::Node, sim_core::Clock) { unreachable!() });
+    plain(|| sim_core::Sim::current().harness().stop());
+}

@@ -4,6 +4,7 @@ use super::Waiter;
 use crate::node::NodeId;
 use crate::slab::Key;
 use crate::world::{self, World, WorldId};
+use parking_lot::Mutex;
 use pin_project::pin_project;
 use std::any::Any;
 use std::fmt;
@@ -174,7 +175,7 @@ impl<T: 'static> Future for JoinHandle<T> {
                 let output = task.as_mut().output().and_then(|o| o.downcast_mut::<Option<T>>()?.take());
                 output.ok_or(JoinError(Repr::Cancelled))
             }
-            Joined::Panicked(payload) => Err(JoinError(Repr::Panic(payload))),
+            Joined::Panicked(payload) => Err(JoinError(Repr::Panic(Mutex::new(payload)))),
             Joined::Pending(_) | Joined::Gone => Err(JoinError(Repr::Cancelled)),
         })
     }
@@ -252,7 +253,8 @@ pub struct JoinError(Repr);
 
 enum Repr {
     Cancelled,
-    Panic(Box<dyn Any + Send>),
+    // Locked so that the error is `Sync`, as tokio's is.
+    Panic(Mutex<Box<dyn Any + Send>>),
 }
 
 impl JoinError {
@@ -281,7 +283,7 @@ impl JoinError {
     /// The error itself if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.0 {
-            Repr::Panic(payload) => Ok(payload),
+            Repr::Panic(payload) => Ok(payload.into_inner()),
             Repr::Cancelled => Err(self),
         }
     }
@@ -292,7 +294,7 @@ impl fmt::Display for JoinError {
         match &self.0 {
             Repr::Cancelled => f.write_str("task was cancelled"),
             Repr::Panic(payload) => {
-                write!(f, "task panicked with message {:?}", crate::panics::message(payload.as_ref()))
+                write!(f, "task panicked with message {:?}", crate::panics::message(payload.lock().as_ref()))
             }
         }
     }
