@@ -1,0 +1,32 @@
+//! The same bodies against real sockets (tokio, loopback) and against the simulation. A body is written once, for the
+//! names that both sides have; what passes on one side only is a lie of the simulator.
+
+mod peer;
+mod real;
+mod simulated;
+
+/// Each body twice.
+macro_rules! parity {
+    ($($file:ident: $($body:ident)*;)*) => {
+        $(mod $file {
+            $(mod $body {
+                #[test]
+                fn real() {
+                    crate::real::run(crate::real::$file::$body());
+                }
+                #[test]
+                fn simulated() {
+                    crate::simulated::run(crate::simulated::$file::$body());
+                }
+            })*
+        })*
+    };
+}
+
+parity! {
+    tcp: refused echo half_close end_of_stream reset reset_then_broken_pipe write_after_close drained_before_end backpressure
+        partial_writes address_in_use port_0 reuse_address addresses zero_linger peek try_calls readiness halves_apart
+        read_exact_at_the_end accept_waits_for_many killed_peer_drains killed_peer_with_unread_data options;
+    udp: datagrams cut_to_the_buffer too_large refused_when_connected only_the_peer_is_heard in_use;
+    tasks: select join timeouts tokio_channels futures_channels notify_and_semaphore abort panics_are_errors;
+}

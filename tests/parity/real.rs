@@ -1,0 +1,30 @@
+//! Real: tokio on this machine's loopback.
+
+/// What is inherent in the simulation.
+pub use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+pub use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+pub use tokio::task::spawn_local as spawn;
+pub use tokio::time;
+
+/// Where servers bind, and where clients find them.
+pub const ANY: &str = "127.0.0.1:0";
+pub const HOST: &str = "127.0.0.1";
+
+pub use crate::peer::real as peer;
+
+pub fn run(body: impl Future<Output = std::io::Result<()>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, body).unwrap();
+}
+
+/// Runs what belongs to the server: here on the same machine.
+pub async fn on_server<F: Future>(future: F) -> F::Output {
+    future.await
+}
+
+#[path = "tasks.rs"]
+pub mod tasks;
+#[path = "tcp.rs"]
+pub mod tcp;
+#[path = "udp.rs"]
+pub mod udp;

@@ -1,0 +1,32 @@
+//! Simulated: servers are on a machine of their own, behind a link.
+
+pub use sim::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+pub use sim::{spawn, time};
+
+pub const ANY: &str = "0.0.0.0:0";
+pub const HOST: &str = "server";
+
+pub use crate::peer::simulated as peer;
+
+pub fn run(body: impl Future<Output = std::io::Result<()>> + 'static) {
+    let config = sim::Config::seed(7);
+    sim::run(config, |sim| {
+        sim.node(HOST);
+        body
+    })
+    .result
+    .unwrap()
+    .unwrap();
+}
+
+/// Runs what belongs to the server.
+pub async fn on_server<F: Future<Output: 'static> + 'static>(future: F) -> F::Output {
+    sim::Sim::current().node(HOST).spawn(future).await.unwrap()
+}
+
+#[path = "tasks.rs"]
+pub mod tasks;
+#[path = "tcp.rs"]
+pub mod tcp;
+#[path = "udp.rs"]
+pub mod udp;
