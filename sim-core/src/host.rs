@@ -5,6 +5,23 @@
 
 use crate::FailureKind;
 use crate::world;
+use std::sync::OnceLock;
+
+/// Says whether the guards are in force, or why not.
+pub type GuardsBound = fn() -> Result<(), String>;
+
+static GUARDS: OnceLock<GuardsBound> = OnceLock::new();
+
+/// The guards tell that they are linked, and how to ask whether they are in force.
+pub fn set_guards(bound: GuardsBound) {
+    // They are linked once; a second word adds nothing.
+    let _ = GUARDS.set(bound);
+}
+
+/// How to ask whether the guards are in force; `None` if none are linked.
+pub fn guards() -> Option<GuardsBound> {
+    GUARDS.get().copied()
+}
 
 /// Fills a buffer with application randomness, named by cause.
 pub fn fill(buffer: &mut [u8]) -> bool {

@@ -79,6 +79,19 @@ fn check() -> Result<(), Unbound> {
     Err(Unbound::Absent { reason: env!("SIM_OS_UNGUARDED") })
 }
 
+/// Tells the simulator, before `main`, that the guards are linked: it asks [`bound`] before its first run.
+#[cfg(target_os = "linux")]
+#[used]
+// SAFETY: the section holds pointers to functions without arguments, which the C runtime calls once before `main`;
+// this one only stores a pointer, for which Rust's runtime is not needed.
+#[unsafe(link_section = ".init_array")]
+static ANNOUNCE: extern "C" fn() = {
+    extern "C" fn announce() {
+        sim_core::host::set_guards(|| bound().map_err(|unbound| unbound.to_string()));
+    }
+    announce
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sim_core::{Outcome, Schedule, Sim};
 
 use crate::isolate::{self, LONG, Limits, Place, Plan, Twice, Work};
-use crate::run::{Shape, Wire, decode, encode, refuse_inside_a_simulation, site};
+use crate::run::{Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
 use crate::{Isolate, Seeds};
 
@@ -141,7 +141,7 @@ impl Builder {
     where
         T: Serialize + DeserializeOwned,
     {
-        refuse_inside_a_simulation("Builder::run");
+        check_surroundings("Builder::run");
         let settings = Settings::of_environment();
         self.shape.schedule = settings.schedule.unwrap_or(self.shape.schedule);
         let place = Place::visit(None, here);

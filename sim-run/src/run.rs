@@ -1,6 +1,7 @@
 //! One run, whoever asked for it: its configuration, its outcome on the wire, and who does it where.
 
 use std::panic::Location;
+use std::sync::Once;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -181,15 +182,27 @@ fn failure_of(death: Death) -> Failure {
     Failure { at, node, ..Failure::new(FailureKind::Crash, death.cause, death.message) }
 }
 
+/// Warns, once a process, when the guards are not in force.
+///
 /// # Panics
 /// Inside of a simulation: a run cannot start another one.
 #[track_caller]
-pub(crate) fn refuse_inside_a_simulation(what: &str) {
+pub(crate) fn check_surroundings(what: &str) {
     assert!(
         Sim::try_current().is_none(),
         "{what} was called inside of a simulation, and a run cannot start another one: call it from `main` or from a \
          plain #[test]"
     );
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let guarded = match sim_core::host::guards() {
+            Some(bound) => bound(),
+            None => Err("no guards on the host's clock and entropy are linked".to_string()),
+        };
+        if let Err(why) = guarded {
+            eprintln!("sim: warning: {why}; runs may depend on what they ask the host");
+        }
+    });
 }
 
 pub(crate) fn site(location: &Location<'_>) -> String {

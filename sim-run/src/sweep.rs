@@ -11,7 +11,7 @@ use sim_core::{Failure, Schedule, Sim, Stats, hash};
 
 use crate::isolate::{self, Limits, Place, Plan, SHORT, Twice, Work};
 use crate::progress::Progress;
-use crate::run::{Run, Shape, Wire, decode, encode, refuse_inside_a_simulation, site};
+use crate::run::{Run, Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
 use crate::{Isolate, Seeds};
 
@@ -176,7 +176,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
 
     #[track_caller]
     fn conduct(mut self, here: &Location<'_>, run: impl Fn(&Shape, u64) -> Vec<u8> + Sync) -> SweepReport {
-        refuse_inside_a_simulation("a sweep");
+        check_surroundings("a sweep");
         let settings = Settings::of_environment();
         let mut shape = self.shape;
         shape.schedule = settings.schedule.unwrap_or(shape.schedule);

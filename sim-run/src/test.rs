@@ -8,7 +8,7 @@ use std::time::Duration;
 use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
 
 use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
-use crate::run::{Run, Shape, Wire, refuse_inside_a_simulation};
+use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
 use crate::{Isolate, Seeds};
 
@@ -71,7 +71,7 @@ where
     Fut::Output: Verdict + 'static,
 {
     let here = Location::caller();
-    refuse_inside_a_simulation("a test");
+    check_surroundings("a test");
     let settings = Settings::of_environment();
     let name = spec.full_name();
     let seeds = spec.seeds(&name, &settings);
