@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
+use tracing::info;
 
 /// A family of faults.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -147,6 +148,7 @@ pub fn unleash(sim: Sim, shop: &Rc<Shop>, faults: Faults) -> Rc<RefCell<Fired>> 
             fired.borrow_mut()[fault.family as usize] += 1;
             let heal = fault.inject(sim, &shop);
             sim.phase(&format!("fault {slot} ends"), end).await;
+            info!("the {} is over", fault.family);
             heal();
         });
     }
@@ -181,15 +183,20 @@ impl Fault {
         match self.family {
             Family::Partition => {
                 let (left, right) = self.link();
-                let (left, right) =
-                    if self.pick(part::MANNER, 2) == 0 { (left, right) } else { (right, left) };
-                let both_ways = self.pick(part::AMOUNT, 2) == 0;
-                let cut = sim.partition([left], [right]);
-                let cut = if both_ways { cut } else { cut.one_way() };
+                let swapped = self.pick(part::MANNER, 2) == 1;
+                let (from, to) = if swapped { (right, left) } else { (left, right) };
+                let one_way = self.pick(part::AMOUNT, 2) == 1;
+                info!(
+                    "partition: nothing gets from {from} to {to}{}",
+                    if one_way { "" } else { ", or back" }
+                );
+                let cut = sim.partition([from], [to]);
+                let cut = if one_way { cut.one_way() } else { cut };
                 Box::new(move || drop(cut))
             }
             Family::Loss => {
                 let percent = 5 + self.pick(part::AMOUNT, 45);
+                info!("loss: {percent} % of all packets");
                 sim.default_link().loss(percent as f64 / 100.0);
                 Box::new(move || {
                     sim.default_link().loss(0.0);
@@ -198,6 +205,7 @@ impl Fault {
             Family::Latency => {
                 let (left, right) = self.link();
                 let least = Duration::from_millis(20 + self.pick(part::AMOUNT, 200));
+                info!("latency: {left} and {right} are {least:?} and more apart");
                 sim.link(left, right).both().latency(least..least * 2);
                 Box::new(move || {
                     sim.link(left, right).both().latency(LATENCY);
@@ -205,16 +213,20 @@ impl Fault {
             }
             Family::Kill => {
                 let node = sim.node(self.service());
+                info!("kill: {}", node.name());
                 node.kill();
                 Box::new(move || node.start())
             }
             Family::Restart => {
-                sim.node(self.service()).restart();
+                let node = sim.node(self.service());
+                info!("restart: {}", node.name());
+                node.restart();
                 Box::new(|| ())
             }
             Family::SlowCpu => {
                 let node = sim.node(self.service());
                 let most = Duration::from_micros(100 + self.pick(part::AMOUNT, 900));
+                info!("slow-cpu: a poll on {} takes up to {most:?}", node.name());
                 node.poll_cost(most / 4..=most);
                 Box::new(move || {
                     node.poll_cost(Duration::ZERO..=Duration::ZERO);
@@ -223,11 +235,9 @@ impl Fault {
             Family::Gateway => {
                 let gateway = shop.gateway.clone();
                 let slow = Duration::from_millis(150 + self.pick(part::AMOUNT, 400));
-                gateway.set_mood(if self.pick(part::MANNER, 2) == 0 {
-                    Mood::Slow(slow)
-                } else {
-                    Mood::Silent
-                });
+                let mood = if self.pick(part::MANNER, 2) == 0 { Mood::Slow(slow) } else { Mood::Silent };
+                info!("gateway: {mood:?}");
+                gateway.set_mood(mood);
                 Box::new(move || gateway.set_mood(Mood::Well))
             }
         }

@@ -24,7 +24,10 @@ usage: checkout [options]
   --json            print one line of JSON instead of a table
   --help            this text
 
-environment: SIM_JOBS (how many runs at a time), SIM_FORK=0 (run one seed in this process, for debuggers), SIM_LOG
+environment:
+  SIM_JOBS=N                how many runs at a time
+  SIM_SEED=S SIM_LOG=info   run one seed, and tell what happens in it
+  SIM_FORK=0                run one seed in this process, for debuggers
 
 exit code: 0 all seeds passed, 100 seeds have failed, 2 usage
 ";

@@ -38,11 +38,7 @@ impl Report<'_> {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Summary { completed, compensated, rejected, fired } = self.sums;
         let simulated = self.swept.simulated.as_secs();
-        let by_family = Family::ALL.iter().zip(fired).filter(|(_, times)| *times > 0);
-        let by_family: Vec<_> =
-            by_family.map(|(family, times)| format!("{family} {}", grouped(times))).collect();
         let mut row = |what: &str, value: String| writeln!(out, "{what:<20} {value}");
         row("seeds", grouped(self.swept.runs))?;
         row("seeds/s", grouped(self.swept.runs_per_second() as u64))?;
@@ -50,13 +46,25 @@ impl Report<'_> {
             "simulated time",
             format!("{} h {} min {} s", simulated / 3600, simulated / 60 % 60, simulated % 60),
         )?;
-        row("faults fired", grouped(fired.iter().sum()))?;
-        if !by_family.is_empty() {
-            row("", by_family.join(", "))?;
+        let failed = self.swept.failures.len();
+        if failed as u64 == self.swept.runs {
+            row("failed", seeds_of(failed))?;
+        } else {
+            let Summary { completed, compensated, rejected, fired } = self.sums;
+            let by_family = Family::ALL.iter().zip(fired).filter(|(_, times)| *times > 0);
+            let by_family: Vec<_> =
+                by_family.map(|(family, times)| format!("{family} {}", grouped(times))).collect();
+            row("faults fired", grouped(fired.iter().sum()))?;
+            if !by_family.is_empty() {
+                row("", by_family.join(", "))?;
+            }
+            row("orders completed", grouped(completed))?;
+            row("orders compensated", grouped(compensated))?;
+            row("orders rejected", grouped(rejected))?;
+            if failed > 0 {
+                row("failed", format!("{}, whose faults and orders are not counted", seeds_of(failed)))?;
+            }
         }
-        row("orders completed", grouped(completed))?;
-        row("orders compensated", grouped(compensated))?;
-        row("orders rejected", grouped(rejected))?;
         for invariant in invariants::ALL {
             let signature = format!("invariant {invariant}");
             let broken =

@@ -13,6 +13,7 @@ use crate::protocol::{
 };
 use crate::store::Store;
 use sim::time::Duration;
+use tracing::info;
 
 /// An order, as the service must not forget it.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,7 @@ impl Sagas {
                 Step::Compensate => self.compensate(id).await,
                 end => break end.status(),
             };
+            info!("order {id}: {:?}, then {next:?}", order.step);
             self.change(id, |order| order.step = next);
         };
         if !self.order(id).told {
