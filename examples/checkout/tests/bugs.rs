@@ -3,8 +3,8 @@
 
 use checkout::Bug;
 use checkout::chaos::{Family, Faults};
-use checkout::shop::{self, Options};
-use sim::{Isolate, SweepReport, sweep};
+use checkout::shop::{self, Options, Summary};
+use sim::{Config, Failure};
 use std::ops::Range;
 
 /// Within so many seeds a bug must show: some show in one of two hundred.
@@ -12,25 +12,27 @@ const BOUND: u64 = 3_000;
 /// So many seeds, besides those up to the first that showed the bug, must pass where it cannot show.
 const MORE: u64 = 60;
 
-fn run(seeds: Range<u64>, faults: Faults, bug: Option<Bug>) -> SweepReport {
+fn first_failure(mut seeds: Range<u64>, faults: Faults, bug: Option<Bug>) -> Option<(u64, Failure)> {
     let options = Options { faults, bug };
-    let sweep = sweep(seeds).isolate(Isolate::Thread).stop_after(1);
-    sweep.run(|sim| shop::run(sim, options))
+    seeds.find_map(|seed| {
+        let outcome = sim::run(Config::seed(seed), |sim| shop::run(sim, options));
+        outcome.result.err().map(|failure| (seed, failure))
+    })
 }
 
 #[track_caller]
 fn assert_clean(seeds: Range<u64>, faults: Faults, bug: Option<Bug>) {
-    if let Some(run) = run(seeds, faults, bug).failures.first() {
-        panic!("seed {} with bug {bug:?}, {faults:?}: {}", run.seed, run.failure);
+    if let Some((seed, failure)) = first_failure(seeds, faults, bug) {
+        panic!("seed {seed} with bug {bug:?}, {faults:?}: {failure}");
     }
 }
 
 #[track_caller]
 fn is_found(bug: Bug, faults: Faults) -> u64 {
-    let report = run(0..BOUND, faults, Some(bug));
-    let found = report.failures.first().unwrap_or_else(|| panic!("{bug} shows in none of {BOUND} seeds"));
-    assert_eq!(found.failure.signature(), bug.signature(), "seed {}: {}", found.seed, found.failure);
-    found.seed
+    let found = first_failure(0..BOUND, faults, Some(bug));
+    let (seed, failure) = found.unwrap_or_else(|| panic!("{bug} shows in none of {BOUND} seeds"));
+    assert_eq!(failure.signature(), bug.signature(), "seed {seed}: {failure}");
+    seed
 }
 
 #[track_caller]
@@ -72,14 +74,12 @@ fn nothing_is_found_where_no_bug_is() {
 #[test]
 fn every_family_of_faults_fires_and_none_that_is_off() {
     let fired = |faults| {
-        let mut fired = [0; Family::ALL.len()];
-        let options = Options { faults, bug: None };
-        let sweep = sweep(0..60).isolate(Isolate::Thread).on_run(|run: &sim::Run<shop::Summary>| {
-            let summary = run.result.as_ref().unwrap();
-            fired.iter_mut().zip(summary.fired).for_each(|(sum, times)| *sum += times);
-        });
-        sweep.run(|sim| shop::run(sim, options));
-        fired
+        let mut sums = Summary::default();
+        for seed in 0..60 {
+            let options = Options { faults, bug: None };
+            sums += sim::run(Config::seed(seed), |sim| shop::run(sim, options)).result.unwrap();
+        }
+        sums.fired
     };
     assert!(fired(Faults::ON).iter().all(|times| *times > 0));
     assert_eq!(fired(Faults::OFF), [0; Family::ALL.len()]);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 fn run(config: Config) -> Outcome<Summary> {
-    sim_core::run(config.record(), |sim| shop::run(sim, Options::default()))
+    sim::run(config.record(), |sim| shop::run(sim, Options::default()))
 }
 
 /// A run in which only what is listed deviates from the boring one.
