@@ -292,8 +292,15 @@ impl Net {
         }
         if let Fate::Lost { .. } = fate {
             k.stats().lost += 1;
-            k.record(|| Event::new("net.lost", format!("node {} to node {}", from.0, to.0)));
         }
+        k.record(|| {
+            let what = match fate {
+                Fate::Arrives { at, .. } => format!("arrives at {at} ns"),
+                Fate::Lost { .. } => "lost".into(),
+                Fate::Held { .. } => "held".into(),
+            };
+            Event::new("net.packet", format!("node {} to node {}, {bytes} bytes: {what}", from.0, to.0))
+        });
         fate
     }
 

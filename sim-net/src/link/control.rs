@@ -6,7 +6,7 @@ use crate::network::{Net, op, op_on_drop};
 use crate::traffic::Traffic;
 use sim_core::kernel::Kernel;
 use sim_core::world::WorldId;
-use sim_core::{NodeId, Sim};
+use sim_core::{Event, NodeId, Sim};
 
 /// The network of a simulation, as tests steer it.
 ///
@@ -213,6 +213,7 @@ impl NetExt for Sim {
         op(|net, k| {
             net.topology.clear_barriers();
             net.release(k);
+            k.record(|| Event::new("net.healed", "every barrier ends"));
         });
     }
 
@@ -348,6 +349,9 @@ impl Guard {
         op(|net, k| {
             let id = net.topology.add_barrier(Barrier { from, to, both_ways: !holds, holds });
             net.barrier_changed(k);
+            k.record(|| {
+                Event::new(if holds { "net.clog" } else { "net.partition" }, format!("barrier {id} begins"))
+            });
             Guard { world: k.world(), id }
         })
     }
@@ -365,6 +369,7 @@ impl Drop for Guard {
         op_on_drop(self.world, |net, k| {
             if net.topology.remove_barrier(self.id) {
                 net.release(k);
+                k.record(|| Event::new("net.healed", format!("barrier {} ends", self.id)));
             }
         });
     }

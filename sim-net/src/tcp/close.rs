@@ -97,6 +97,7 @@ impl Net {
     /// close(2), also by the kernel when a process ends: what was written drains, then a FIN. With unread data, or a
     /// linger of zero, a reset instead: RFC 2525, 2.17; tcp(7).
     pub fn close(&mut self, k: &mut Kernel, key: Key) {
+        self.record_stream(k, "tcp.close", key);
         let Some(st) = self.streams.get(key) else { return };
         match st.phase {
             Phase::Connecting | Phase::Dead => return self.remove(k, key, false),
@@ -161,6 +162,15 @@ impl Net {
 
     /// The connection is over for a reason that the application is told. What has arrived can still be read.
     pub fn fail(&mut self, k: &mut Kernel, key: Key, fault: Fault) {
+        self.record_stream(
+            k,
+            match fault {
+                Fault::Refused => "tcp.refused",
+                Fault::TimedOut => "tcp.timeout",
+                Fault::Reset | Fault::BrokenPipe => "tcp.reset",
+            },
+            key,
+        );
         let Some(st) = self.streams.get_mut(key) else { return };
         st.phase = Phase::Dead;
         st.cold.fault = Some(fault);

@@ -6,11 +6,11 @@ use crate::errno;
 use crate::network::{Net, Sent, tag};
 use crate::readiness::{Ready, Source, Waiters};
 use crate::route;
-use sim_core::NodeId;
 use sim_core::decision::{Kind, Name};
 use sim_core::hash::h;
 use sim_core::kernel::Kernel;
 use sim_core::slab::Key;
+use sim_core::{Event, NodeId};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -97,7 +97,7 @@ impl Net {
         let (to, remote_ip, source) = route::route(k, node, remote.ip())?;
         let local = bound.as_ref().and_then(|b| b.local);
         let options = bound.map_or_else(Options::default, |b| b.options);
-        let local = match local {
+        let local: SocketAddr = match local {
             Some(local) if local.ip().is_unspecified() => (source, local.port()).into(),
             Some(local) => local,
             None => {
@@ -105,14 +105,22 @@ impl Net {
                 (source, port.ok_or_else(errno::address_not_available)?).into()
             }
         };
-        let remote = (remote_ip, remote.port()).into();
+        let remote: SocketAddr = (remote_ip, remote.port()).into();
         let key = self.new_stream(Stream::new(node, to, local, remote, options));
         if let Some(socket) = socket {
             self.close_bound(socket);
         }
         self.traffic.connects += 1;
+        k.record(|| Event::new("tcp.connect", format!("{local} to {remote}")));
         self.send_syn(k, key);
         Ok(key)
+    }
+
+    /// Logs what happened to a stream.
+    pub fn record_stream(&self, k: &mut Kernel, what: &'static str, key: Key) {
+        if let Some(st) = self.streams.get(key) {
+            k.record(|| Event::new(what, format!("{} with {}", st.cold.local, st.cold.remote)));
+        }
     }
 
     fn new_stream(&mut self, mut stream: Stream) -> Key {
@@ -313,6 +321,7 @@ impl Net {
         }
         self.start_keepalive(k, server);
         self.traffic.accepted += 1;
+        self.record_stream(k, "tcp.established", server);
         let Some(l) = self.listeners.get_mut(listener) else { return };
         l.half_open.retain(|&half| half != server);
         l.queue.push_back(server);
