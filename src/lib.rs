@@ -50,9 +50,10 @@ extern crate sim_os as _;
 pub use sim_core::{
     AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, JoinError, JoinHandle,
     JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Verdict, spawn,
-    spawn_local, yield_now,
+    spawn_local, spawn_named, yield_now,
 };
 pub use sim_core::{Config, codec, decision, rand, run, signal, time};
+pub use sim_hooks::{buggify, buggify_knob};
 pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};

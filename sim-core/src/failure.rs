@@ -64,7 +64,7 @@ pub struct Failure {
     pub at: Duration,
     /// The node that it happened on.
     pub node: Option<String>,
-    /// Where the task that it happened in was spawned.
+    /// The task that it happened in: its name, if it has one, and where it was spawned.
     pub task: Option<String>,
     /// Further lines: what every task waits for, a backtrace.
     pub details: Vec<String>,
@@ -114,12 +114,12 @@ impl Failure {
     pub(crate) fn spin(node: &str, spin: &Spin) -> Self {
         let message = format!(
             "{} polls at one instant of virtual time: a task runs on and on without waiting for anything; the last \
-             one runs on node {node} and was spawned at {}",
-            spin.polls, spin.at
+             one runs on node {node}: {}",
+            spin.polls, spin.task
         );
-        let mut failure = Failure::new(FailureKind::Spin, spin.at.to_string(), message);
+        let mut failure = Failure::new(FailureKind::Spin, spin.task.at.to_string(), message);
         failure.node = Some(node.to_string());
-        failure.task = Some(spin.at.to_string());
+        failure.task = Some(spin.task.to_string());
         failure
     }
 
@@ -136,7 +136,7 @@ impl fmt::Display for Failure {
             write!(f, " on node {node}")?;
         }
         if let Some(task) = &self.task {
-            write!(f, ", in the task spawned at {task}")?;
+            write!(f, ", in the task {task}")?;
         }
         Ok(())
     }

@@ -252,7 +252,7 @@ impl Kernel {
             failure.node = self.machines.get(self.current.node.0 as usize).map(|m| m.name.to_string());
         }
         if failure.task.is_none() && failure.is_of_a_task() {
-            failure.task = self.current.task.and_then(|k| self.spawned_at(k)).map(ToString::to_string);
+            failure.task = self.current.task.and_then(|k| self.label(k)).map(ToString::to_string);
         }
         self.failure = Some(Box::new(failure));
         self.attention = true;

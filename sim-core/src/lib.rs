@@ -36,6 +36,7 @@ pub mod decision;
 mod executor;
 mod failure;
 pub mod hash;
+mod hooks;
 pub mod host;
 pub mod kernel;
 mod node;
@@ -52,7 +53,8 @@ pub use clock::{ClockError, EPOCH, EventKey};
 pub use config::Config;
 pub use decision::{Deviation, Kind, Name, Source};
 pub use executor::{
-    AbortHandle, JoinError, JoinHandle, JoinSet, Schedule, UnknownSchedule, spawn, spawn_local, yield_now,
+    AbortHandle, JoinError, JoinHandle, JoinSet, Schedule, UnknownSchedule, spawn, spawn_local, spawn_named,
+    yield_now,
 };
 pub use failure::{Failure, FailureKind};
 pub use kernel::Kernel;

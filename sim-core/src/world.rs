@@ -3,7 +3,7 @@
 //! A thread has one world at a time and keeps its memory for the next. Whatever calls user code (a future, a waker, a
 //! destructor, an action) does so here, when nothing is borrowed.
 
-use crate::executor::{BoxTask, Joined, spawn_on, waker};
+use crate::executor::{BoxTask, Joined, Label, spawn_on, waker};
 use crate::kernel::{Current, Kernel, Step};
 use crate::node::{Death, HARNESS, NodeId};
 use crate::slab::{Key, Slab};
@@ -13,12 +13,10 @@ use rand_core::{Rng as _, SeedableRng};
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
-
-type At = &'static Location<'static>;
 
 /// A world; never given twice within an operating-system process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -127,8 +125,9 @@ where
         "a simulation is already running on this thread: a run inside a run cannot be reproduced"
     );
     panics::install();
-    let at = Location::caller();
-    WORLD.with(|w| w.run(config, body, at))
+    crate::hooks::install();
+    let label = Label::here();
+    WORLD.with(|w| w.run(config, body, label))
 }
 
 impl World {
@@ -236,7 +235,7 @@ impl World {
 
     // ---- the run ----
 
-    fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut, at: At) -> Outcome<T>
+    fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut, label: Label) -> Outcome<T>
     where
         T: 'static,
         Fut: Future<Output = T> + 'static,
@@ -251,7 +250,7 @@ impl World {
         waker::open_inbox(self.id());
         ACTIVE.set(true);
         let mut output = None;
-        if let Some(main) = self.start(body, at) {
+        if let Some(main) = self.start(body, label) {
             self.drive();
             output = self.output(main.key());
         }
@@ -262,14 +261,14 @@ impl World {
         outcome
     }
 
-    fn start<T, Fut>(&self, body: impl FnOnce(Sim) -> Fut, at: At) -> Option<crate::JoinHandle<T>>
+    fn start<T, Fut>(&self, body: impl FnOnce(Sim) -> Fut, label: Label) -> Option<crate::JoinHandle<T>>
     where
         T: 'static,
         Fut: Future<Output = T> + 'static,
     {
         match catch_unwind(AssertUnwindSafe(|| body(Sim::new(self.id())))) {
             Ok(future) => {
-                let main = spawn_on(self, Some(NodeId::HARNESS), future, at);
+                let main = spawn_on(self, Some(NodeId::HARNESS), future, label);
                 self.kernel().main = main.key();
                 Some(main)
             }

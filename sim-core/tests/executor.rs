@@ -391,3 +391,13 @@ fn handles_and_futures_may_be_sent_anywhere() {
     plain(|| -> (Sim, sim_core::Node, sim_core::Clock) { unreachable!() });
     plain(|| sim_core::Sim::current().harness().stop());
 }
+
+#[test]
+fn reports_call_a_task_by_its_name() {
+    let outcome = simulate(|_| async {
+        sim_core::spawn_named("refill", async { panic!("empty") });
+        sleep(Duration::from_secs(1)).await;
+    });
+    let task = outcome.result.unwrap_err().task.unwrap();
+    assert!(task.starts_with("\"refill\" spawned at") && task.contains("executor.rs"), "{task}");
+}

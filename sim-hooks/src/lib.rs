@@ -1,1 +1,69 @@
-//! Under construction.
+//! Hooks that production code may depend on: they cost next to nothing and do nothing outside of a simulation.
+//!
+//! The crate links nothing else. A simulation installs itself with [`install`]; until then [`buggify!`] is a load and
+//! a branch, and false.
+//!
+//! ```
+//! use sim_hooks::{buggify, buggify_knob};
+//!
+//! /// How many entries go into one batch: tiny ones, now and then, where a simulation wants to see the seams.
+//! fn batch_size() -> usize {
+//!     buggify_knob!(1000, 1)
+//! }
+//!
+//! if buggify!() {
+//!     unreachable!("no simulation runs here");
+//! }
+//! assert_eq!(batch_size(), 1000);
+//! ```
+//!
+//! The idea is FoundationDB's: production code says itself where something rare but allowed could happen, and the
+//! simulator makes it happen.
+
+use std::sync::OnceLock;
+
+/// A place in the code that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its file, as `file!()` says.
+    pub file: &'static str,
+    /// Its line.
+    pub line: u32,
+    /// Its column.
+    pub column: u32,
+}
+
+/// What answers for a simulation. It must say `false` on a thread that runs none.
+pub type Decide = fn(Site) -> bool;
+
+static DECIDE: OnceLock<Decide> = OnceLock::new();
+
+/// Installs what answers; the first one stays.
+pub fn install(decide: Decide) {
+    let _ = DECIDE.set(decide);
+}
+
+/// What [`buggify!`] expands to.
+#[doc(hidden)]
+#[inline]
+pub fn fires(site: Site) -> bool {
+    DECIDE.get().is_some_and(|decide| decide(site))
+}
+
+/// True, now and then, inside of a simulation; false outside.
+///
+/// A site is active in one run in four, and an active one fires one time in four, both decided by the seed.
+#[macro_export]
+macro_rules! buggify {
+    () => {
+        $crate::fires($crate::Site { file: file!(), line: line!(), column: column!() })
+    };
+}
+
+/// The usual value of a tunable, or, where [`buggify!`] would fire, an extreme one.
+#[macro_export]
+macro_rules! buggify_knob {
+    ($usual:expr, $extreme:expr) => {
+        if $crate::buggify!() { $extreme } else { $usual }
+    };
+}

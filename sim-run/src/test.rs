@@ -267,7 +267,7 @@ impl Report<'_> {
             _ => format!("at {:?} of virtual time", seen.at),
         });
         place.extend(seen.node.as_ref().map(|node| format!("on node {node}")));
-        place.extend(seen.task.as_ref().map(|task| format!("in the task spawned at {task}")));
+        place.extend(seen.task.as_ref().map(|task| format!("in the task {task}")));
         let _ = writeln!(text, "    {}", place.join(", "));
     }
 }

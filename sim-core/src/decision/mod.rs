@@ -73,6 +73,8 @@ pub enum Kind {
     Ack = 23,
     /// An answer of the name service.
     Dns = 24,
+    /// A hook in production code: whether its site is active in the run, and whether it fires.
+    Hook = 25,
 }
 
 /// A decision that was not boring.

@@ -13,10 +13,10 @@ pub(crate) mod waker;
 
 pub use join_set::JoinSet;
 pub use strategy::{Schedule, UnknownSchedule};
-pub use task::{AbortHandle, JoinError, JoinHandle, spawn, spawn_local, yield_now};
+pub use task::{AbortHandle, JoinError, JoinHandle, spawn, spawn_local, spawn_named, yield_now};
 
 pub(crate) use cpu::Cpu;
-pub(crate) use task::{BoxTask, Joined, Removed, spawn_on};
+pub(crate) use task::{BoxTask, Joined, Label, Removed, spawn_on};
 
 use crate::clock::What;
 use crate::decision::{Kind, Name};
@@ -26,7 +26,6 @@ use crate::node::NodeId;
 use crate::slab::Key;
 use ready::Ready;
 use std::any::Any;
-use std::panic::Location;
 use std::task::Waker;
 use strategy::{Strategy, Woken};
 
@@ -68,7 +67,7 @@ struct Slot {
 /// What spawn and join touch.
 struct Rest {
     join: Option<Waiter>,
-    at: &'static Location<'static>,
+    label: Label,
     panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -96,7 +95,7 @@ const SPIN_BOUND: u32 = 1 << 22;
 
 /// A task that never waits for anything.
 pub(crate) struct Spin {
-    pub(crate) at: &'static Location<'static>,
+    pub(crate) task: Label,
     pub(crate) polls: u64,
 }
 
@@ -161,7 +160,7 @@ impl Kernel {
         &mut self,
         node: Option<NodeId>,
         task: BoxTask,
-        at: &'static Location<'static>,
+        label: Label,
     ) -> Result<Key, BoxTask> {
         let Some(node) = node.or(self.actor()).filter(|&node| self.machine(node).up) else {
             return Err(task);
@@ -184,7 +183,7 @@ impl Kernel {
             ordinal: 0,
             spins: 0,
         };
-        let rest = Rest { join: None, at, panic: None };
+        let rest = Rest { join: None, label, panic: None };
         let key = match ex.free.pop() {
             Some(i) => {
                 ex.slots[i as usize] = slot;
@@ -314,7 +313,7 @@ impl Kernel {
 
     #[cold]
     fn spins(&mut self, key: Key, node: NodeId, polls: u64) {
-        let spin = Spin { at: self.executor.rests[key.slot as usize].at, polls };
+        let spin = Spin { task: self.executor.rests[key.slot as usize].label.clone(), polls };
         self.fail_with(crate::Failure::spin(&self.machine(node).name, &spin));
     }
 
@@ -509,9 +508,9 @@ impl Kernel {
         self.executor.slot(key).is_none_or(|s| s.state == State::Done)
     }
 
-    /// Where the task was spawned.
-    pub(crate) fn spawned_at(&self, key: Key) -> Option<&'static Location<'static>> {
-        self.executor.rests.get(key.slot as usize).map(|r| r.at)
+    /// The name of a task, if it has one, and where it was spawned.
+    pub(crate) fn label(&self, key: Key) -> Option<&Label> {
+        self.executor.rests.get(key.slot as usize).map(|r| &r.label)
     }
 
     /// A line for every unfinished task: its node, what it waits for, where it was spawned.
@@ -526,7 +525,7 @@ impl Kernel {
                 State::Queued | State::Again => "is ready",
                 _ => "waits for a wake",
             };
-            format!("{}: task spawned at {} {state} after {} polls", machine.name, r.at, s.polls)
+            format!("{}: task {} {state} after {} polls", machine.name, r.label, s.polls)
         };
         unfinished.map(line).collect()
     }

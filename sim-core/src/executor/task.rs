@@ -12,6 +12,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// A spawned future, later its output.
@@ -48,6 +49,30 @@ impl<F: Future<Output: 'static>> Task for Cell<F> {
     }
 }
 
+/// What reports call a task: its name, if it has one, and where it was spawned.
+#[derive(Clone)]
+pub(crate) struct Label {
+    pub(crate) name: Option<Rc<str>>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Label {
+    #[track_caller]
+    #[inline]
+    pub(crate) fn here() -> Self {
+        Label { name: None, at: Location::caller() }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name:?} ")?;
+        }
+        write!(f, "spawned at {}", self.at)
+    }
+}
+
 /// A task whose polls run inside a span of `tracing`.
 struct Spanned {
     span: tracing::Span,
@@ -77,8 +102,22 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let at = Location::caller();
-    world::with(|w| spawn_on(w, None, future, at))
+    let label = Label::here();
+    world::with(|w| spawn_on(w, None, future, label))
+}
+
+/// The same as [`spawn`], with a name that reports show.
+///
+/// # Panics
+/// Outside of a simulation.
+#[track_caller]
+pub fn spawn_named<F>(name: impl Into<Rc<str>>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let label = Label { name: Some(name.into()), at: Location::caller() };
+    world::with(|w| spawn_on(w, None, future, label))
 }
 
 /// The same as [`spawn`], under the name that tokio has for futures that are not `Send`.
@@ -96,12 +135,7 @@ where
 
 /// Spawns on a node, or on the one whose process runs now. Where there is none, or it has no power, the future is
 /// dropped and its handle says cancelled.
-pub(crate) fn spawn_on<F>(
-    w: &World,
-    node: Option<NodeId>,
-    future: F,
-    at: &'static Location<'static>,
-) -> JoinHandle<F::Output>
+pub(crate) fn spawn_on<F>(w: &World, node: Option<NodeId>, future: F, label: Label) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -112,10 +146,10 @@ where
             let kernel = w.kernel();
             kernel.machine(node.unwrap_or(kernel.here())).name.clone()
         };
-        let span = tracing::info_span!("task", node = %name, spawned = %at);
+        let span = tracing::info_span!("task", node = %name, spawned = %label);
         task = Box::pin(Spanned { span, task });
     }
-    let spawned = w.kernel().spawn(node, task, at);
+    let spawned = w.kernel().spawn(node, task, label);
     // A task that cannot run is dropped here, outside of the borrow.
     let key = spawned.unwrap_or(Key::NONE);
     JoinHandle { world: w.id(), key, output: PhantomData }

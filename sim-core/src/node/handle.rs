@@ -2,13 +2,12 @@
 
 use super::life::STOP_WITHIN;
 use super::{Death, ExitPolicy, Machine, NodeId, PanicPolicy, Verdict};
-use crate::executor::{JoinHandle, spawn_on};
+use crate::executor::{JoinHandle, Label, spawn_on};
 use crate::world::{self, World, WorldId};
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -20,7 +19,7 @@ type Running = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 #[derive(Clone)]
 pub struct Program {
     start: Rc<dyn Fn() -> Running>,
-    at: &'static Location<'static>,
+    label: Label,
 }
 
 impl fmt::Debug for Program {
@@ -30,7 +29,7 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    fn new<F, Fut>(program: F, at: &'static Location<'static>) -> Self
+    fn new<F, Fut>(program: F, label: Label) -> Self
     where
         F: Fn() -> Fut + 'static,
         Fut: Future + 'static,
@@ -40,12 +39,12 @@ impl Program {
             let running = program();
             Box::pin(async move { running.await.verdict() })
         });
-        Program { start, at }
+        Program { start, label }
     }
 
-    /// Where it was given to its node.
-    pub(super) fn at(&self) -> &'static Location<'static> {
-        self.at
+    /// What reports call its task: where it was given to its node.
+    pub(super) fn label(&self) -> Label {
+        self.label.clone()
     }
 
     pub(super) async fn start(self) -> Result<(), String> {
@@ -177,7 +176,7 @@ impl Node {
         Fut: Future + 'static,
         Fut::Output: Verdict,
     {
-        let program = Program::new(program, Location::caller());
+        let program = Program::new(program, Label::here());
         let previous = self.machine(|m| m.program.replace(program));
         drop(previous);
         self.with(|w| w.boot_after(self.id, Duration::ZERO));
@@ -192,8 +191,8 @@ impl Node {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let at = Location::caller();
-        self.with(|w| spawn_on(w, Some(self.id), future, at))
+        let label = Label::here();
+        self.with(|w| spawn_on(w, Some(self.id), future, label))
     }
 
     /// What follows when its program returns.

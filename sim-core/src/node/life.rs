@@ -48,12 +48,12 @@ impl World {
             kernel.record(|| Event::new("boot", format!("process {life} starts")));
             program
         };
-        let at = program.at();
+        let label = program.label();
         let main = async move {
             let result = program.start().await;
             world::with(|w| w.kernel().program_returned(Exited { node, life, result }));
         };
-        let main = spawn_on(self, Some(node), main, at);
+        let main = spawn_on(self, Some(node), main, label);
         drop(main);
     }
 

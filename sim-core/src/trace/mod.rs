@@ -53,7 +53,7 @@ impl Log {
 impl Kernel {
     #[cold]
     pub(crate) fn log_poll(&mut self, key: Key) {
-        let at = self.spawned_at(key);
-        self.record(|| Event::new("poll", at.map(ToString::to_string).unwrap_or_default()));
+        let label = self.label(key).map(ToString::to_string).unwrap_or_default();
+        self.record(|| Event::new("poll", label));
     }
 }
