@@ -132,9 +132,18 @@ pub(crate) fn with_net<R>(world: &World, f: impl FnOnce(&mut Net, &mut Kernel) -
             net.enter(world, &kernel);
         }
         let result = f(&mut net, &mut kernel);
-        if !net.out.wake.is_empty() || !net.out.dropped.is_empty() {
-            drop(net);
-            drop(kernel);
+        if net.out.wake.is_empty() && net.out.dropped.is_empty() {
+            return result;
+        }
+        // One wake is the rule.
+        let alone = if net.out.wake.len() == 1 { net.out.wake.pop() } else { None };
+        let more = !net.out.wake.is_empty() || !net.out.dropped.is_empty();
+        drop(net);
+        drop(kernel);
+        if let Some(waker) = alone {
+            waker.wake();
+        }
+        if more {
             deliver(cell);
         }
         result
@@ -142,17 +151,9 @@ pub(crate) fn with_net<R>(world: &World, f: impl FnOnce(&mut Net, &mut Kernel) -
 }
 
 /// Wakes and drops what an operation left in the outbox.
+#[cold]
 fn deliver(cell: &RefCell<Net>) {
-    let mut net = cell.borrow_mut();
-    if net.out.dropped.is_empty()
-        && net.out.wake.len() == 1
-        && let Some(waker) = net.out.wake.pop()
-    {
-        drop(net);
-        return waker.wake();
-    }
-    let mut out = std::mem::take(&mut net.out);
-    drop(net);
+    let mut out = std::mem::take(&mut cell.borrow_mut().out);
     out.dropped.clear();
     out.wake.drain(..).for_each(Waker::wake);
     let mut net = cell.borrow_mut();

@@ -1,6 +1,8 @@
 //! The same bodies against real sockets (tokio, loopback) and against the simulation. A body is written once, for the
 //! names that both sides have; what passes on one side only is a lie of the simulator.
 
+#![expect(clippy::duplicate_mod, reason = "each body is compiled for both sides")]
+
 mod peer;
 mod real;
 mod simulated;

@@ -109,6 +109,9 @@ impl WriteHalf<'_> {
     }
 }
 
+// The methods of the hot path return their futures instead of being `async`: a state machine around each would be moved
+// with it.
+
 /// Reading, for the whole and for a half.
 macro_rules! readable {
     ($t:ty) => {
@@ -118,8 +121,8 @@ macro_rules! readable {
             /// # Errors
             /// `ConnectionReset`, `TimedOut`: once, after what arrived before was read.
             #[inline]
-            pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                self.stream().read_some(buf).await
+            pub fn read<'a>(&'a mut self, buf: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
+                self.stream().read_some(buf)
             }
 
             /// Reads into spare memory, at least a byte; 0 is the end of the stream. Cancel-safe.
@@ -138,8 +141,11 @@ macro_rules! readable {
             /// # Errors
             /// `UnexpectedEof`, and those of `read`.
             #[inline]
-            pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                self.stream().read_whole(buf).await
+            pub fn read_exact<'a>(
+                &'a mut self,
+                buf: &'a mut [u8],
+            ) -> impl Future<Output = io::Result<usize>> + 'a {
+                self.stream().read_whole(buf)
             }
 
             /// Reads until the end of the stream.
@@ -213,8 +219,8 @@ macro_rules! writable {
             /// # Errors
             /// `ConnectionReset` or `TimedOut` once, `BrokenPipe` afterwards and after `shutdown`.
             #[inline]
-            pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                self.stream().write_some(buf).await
+            pub fn write<'a>(&'a mut self, buf: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
+                self.stream().write_some(buf)
             }
 
             /// Writes from `buf` and moves it on. Cancel-safe.
@@ -232,8 +238,8 @@ macro_rules! writable {
             /// # Errors
             /// As `write`.
             #[inline]
-            pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-                self.stream().write_whole(buf).await
+            pub fn write_all<'a>(&'a mut self, buf: &'a [u8]) -> impl Future<Output = io::Result<()>> + 'a {
+                self.stream().write_whole(buf)
             }
 
             /// Does nothing, as on a real socket: what was written is under way.

@@ -192,7 +192,7 @@ impl Topology {
     }
 
     /// Whether a partition or a clog lies across this direction; free while there are none.
-    #[inline]
+    #[inline(always)]
     pub fn blocked(&mut self, from: NodeId, to: NodeId) -> bool {
         if self.barriers.is_empty() || from == to {
             return false;

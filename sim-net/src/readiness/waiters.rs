@@ -57,7 +57,15 @@ impl Waiters {
     }
 
     /// The wait `id` is over before it was served.
+    #[inline]
     pub fn leave(&mut self, id: WaitId, dropped: &mut Vec<Waker>) {
+        // Who was woken is in no list any more.
+        if self.first.is_some() || self.rest.is_some() {
+            self.take_out(id, dropped);
+        }
+    }
+
+    fn take_out(&mut self, id: WaitId, dropped: &mut Vec<Waker>) {
         if self.first.as_ref().is_some_and(|w| w.0 == id) {
             dropped.extend(self.first.take().map(|w| w.1));
         } else if let Some(rest) = &mut self.rest
@@ -70,7 +78,9 @@ impl Waiters {
     /// Moves everybody who waits to `out`.
     #[inline]
     pub fn take(&mut self, out: &mut Vec<Waker>) {
-        out.extend(self.first.take().map(|w| w.1));
+        if let Some((_, waker)) = self.first.take() {
+            out.push(waker);
+        }
         if let Some(rest) = &mut self.rest {
             out.extend(rest.drain(..).map(|w| w.1));
         }

@@ -9,7 +9,52 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub visible: u64,
-    pub data: Bytes,
+    pub data: Payload,
+}
+
+/// How many bytes lie inline: a payload takes 80 bytes. Most messages are small, and allocating for each costs more than
+/// the rest of sending it.
+const INLINE: usize = 77;
+
+/// The bytes of a segment.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    Small { start: u8, end: u8, bytes: [u8; INLINE] },
+    Large(Bytes),
+}
+
+impl Payload {
+    /// A copy of what the application wrote.
+    #[inline]
+    pub fn copy(data: &[u8]) -> Self {
+        if data.len() > INLINE {
+            return Payload::Large(segment(data));
+        }
+        let mut bytes = [0; INLINE];
+        bytes[..data.len()].copy_from_slice(data);
+        Payload::Small { start: 0, end: data.len() as u8, bytes }
+    }
+
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Payload::Small { start, end, bytes } => &bytes[usize::from(*start)..usize::from(*end)],
+            Payload::Large(bytes) => bytes,
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize) {
+        match self {
+            Payload::Small { start, .. } => *start += n as u8,
+            Payload::Large(bytes) => bytes.advance(n),
+        }
+    }
 }
 
 /// Segments in order of arrival. The first lies inline, since most queues never hold a second.
@@ -22,7 +67,7 @@ pub(crate) struct Queue {
 impl Queue {
     #[inline]
     pub fn push(&mut self, segment: Segment) {
-        debug_assert!(!segment.data.is_empty(), "an empty segment would look like the end of the stream");
+        debug_assert!(segment.data.len() > 0, "an empty segment would look like the end of the stream");
         if self.head.is_none() {
             self.head = Some(segment);
         } else {
@@ -55,10 +100,11 @@ impl Queue {
             && first.visible <= now
             && read < buf.len()
         {
-            let n = first.data.len().min(buf.len() - read);
-            buf[read..read + n].copy_from_slice(&first.data[..n]);
+            let data = first.data.as_slice();
+            let n = data.len().min(buf.len() - read);
+            buf[read..read + n].copy_from_slice(&data[..n]);
             read += n;
-            if n < first.data.len() {
+            if n < data.len() {
                 first.data.advance(n);
             } else {
                 // An inline test: most queues have no second segment.
@@ -72,8 +118,9 @@ impl Queue {
     pub fn peek(&self, now: u64, buf: &mut [u8]) -> usize {
         let mut read = 0;
         for segment in self.head.iter().chain(&self.rest).take_while(|s| s.visible <= now) {
-            let n = segment.data.len().min(buf.len() - read);
-            buf[read..read + n].copy_from_slice(&segment.data[..n]);
+            let data = segment.data.as_slice();
+            let n = data.len().min(buf.len() - read);
+            buf[read..read + n].copy_from_slice(&data[..n]);
             read += n;
         }
         read
@@ -111,9 +158,7 @@ impl Drop for Pooled {
     }
 }
 
-/// A copy of what the application wrote.
-#[inline]
-pub(crate) fn segment(data: &[u8]) -> Bytes {
+fn segment(data: &[u8]) -> Bytes {
     if data.len() < LARGE {
         return Bytes::copy_from_slice(data);
     }
@@ -129,9 +174,7 @@ mod tests {
 
     fn queue(segments: &[(u64, &'static [u8])]) -> Queue {
         let mut q = Queue::default();
-        segments
-            .iter()
-            .for_each(|&(visible, data)| q.push(Segment { visible, data: Bytes::from_static(data) }));
+        segments.iter().for_each(|&(visible, data)| q.push(Segment { visible, data: Payload::copy(data) }));
         q
     }
 
@@ -149,6 +192,18 @@ mod tests {
         assert!(!q.visible(8) && q.visible(9) && !q.is_empty());
         assert_eq!(q.read(9, &mut buf), 2);
         assert!(q.is_empty());
+    }
+
+    #[test]
+    fn payloads_of_every_size_are_what_was_written() {
+        for size in [1, INLINE - 1, INLINE, INLINE + 1, LARGE - 1, LARGE] {
+            let data: Vec<u8> = (0..size).map(|i| i as u8).collect();
+            let mut payload = Payload::copy(&data);
+            assert_eq!(payload.as_slice(), data);
+            payload.advance(size / 2);
+            assert_eq!((payload.as_slice(), payload.len()), (&data[size / 2..], size - size / 2));
+        }
+        assert_eq!(size_of::<Payload>(), 80);
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! write and read: segments to the peer's queue, credits back.
 
-use super::buffer::{Segment, segment};
+use super::buffer::{Payload, Segment};
 use super::stream::{Phase, Stall};
 use crate::errno;
 use crate::link::Fate;
 use crate::network::{Net, tag};
 use crate::readiness::Source;
-use bytes::Bytes;
 use sim_core::decision::{Kind, Name};
 use sim_core::kernel::Kernel;
 use sim_core::slab::Key;
@@ -51,13 +50,13 @@ impl Net {
         st.wants_room = false;
         let n = data.len().min(room);
         st.outstanding += n;
-        self.enqueue(k, key, segment(&data[..n]));
+        self.enqueue(k, key, Payload::copy(&data[..n]));
         Poll::Ready(Ok(n))
     }
 
     /// Sends a segment, or puts it behind those that wait.
     #[inline]
-    fn enqueue(&mut self, k: &mut Kernel, key: Key, data: Bytes) {
+    fn enqueue(&mut self, k: &mut Kernel, key: Key, data: Payload) {
         let Some(st) = self.streams.get_mut(key) else { return };
         if let Some(stall) = &mut st.cold.stall {
             stall.queue.push_back(data);
@@ -79,9 +78,9 @@ impl Net {
 
     /// Puts a segment on the wire; it is taken if it gets through.
     #[inline]
-    pub(super) fn launch(&mut self, k: &mut Kernel, key: Key, segment: &mut Option<Bytes>) -> Launched {
+    pub(super) fn launch(&mut self, k: &mut Kernel, key: Key, segment: &mut Option<Payload>) -> Launched {
         let Some(st) = self.streams.get(key) else { return Launched::Sent };
-        let bytes = segment.as_ref().map_or(0, Bytes::len);
+        let bytes = segment.as_ref().map_or(0, Payload::len);
         let (node, to, peer) = (st.node, st.peer_node, st.peer);
         let fate = self.carry(k, Kind::Packet, node, to, bytes);
         let (at, name) = match fate {
@@ -274,7 +273,7 @@ impl Net {
     }
 
     /// Makes the stream one whose packets do not get through: `data` waits, and a timer tries again.
-    pub(super) fn stall(&mut self, k: &mut Kernel, key: Key, name: Name, data: Option<Bytes>) {
+    pub(super) fn stall(&mut self, k: &mut Kernel, key: Key, name: Name, data: Option<Payload>) {
         let Some(st) = self.streams.get_mut(key) else { return };
         if st.phase != Phase::Open {
             return;

@@ -1,10 +1,9 @@
 //! One end of a connection, as plain data, and how it changes where no packet is involved.
 
-use super::buffer::Queue;
+use super::buffer::{Payload, Queue};
 use super::options::Options;
 use crate::errno;
 use crate::readiness::{Ready, Waiters};
-use bytes::Bytes;
 use sim_core::slab::Key;
 use sim_core::{EventKey, NodeId};
 use std::collections::VecDeque;
@@ -130,7 +129,7 @@ pub(crate) struct Keepalive {
 /// empty stall is a probe: of a full window, or for an acknowledgement that cannot come.
 #[derive(Debug, Default)]
 pub(crate) struct Stall {
-    pub queue: VecDeque<Bytes>,
+    pub queue: VecDeque<Payload>,
     pub fin: bool,
     /// Retransmissions in a row that failed.
     pub retries: u32,

@@ -291,7 +291,7 @@ fn check(seed: u64, steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn no_sequence_of_calls_panics_or_leaks(seed in any::<u64>(), steps in proptest::collection::vec(step(), 1..40)) {
+    fn no_sequence_of_calls_panics_or_leaks(seed in any::<u64>(), steps in proptest::collection::vec(step(), 1..30)) {
         check(seed, steps);
     }
 }

@@ -6,13 +6,11 @@ use sim_net::{NetExt, TcpListener, TcpStream, UdpSocket};
 use std::io::ErrorKind::*;
 
 /// A server that accepts one connection, writes `words` and then keeps the connection without reading.
-fn server(words: &'static [u8]) -> impl Future<Output = std::io::Result<()>> {
-    async move {
-        let listener = TcpListener::bind("0.0.0.0:80").await?;
-        let (mut stream, _) = listener.accept().await?;
-        stream.write_all(words).await?;
-        std::future::pending().await
-    }
+async fn server(words: &'static [u8]) -> std::io::Result<()> {
+    let listener = TcpListener::bind("0.0.0.0:80").await?;
+    let (mut stream, _) = listener.accept().await?;
+    stream.write_all(words).await?;
+    std::future::pending().await
 }
 
 #[test]

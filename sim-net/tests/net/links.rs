@@ -215,7 +215,8 @@ fn panics(body: fn(Sim)) -> String {
 
 #[test]
 fn bad_input_is_named_and_the_panic_points_at_the_caller() {
-    let cases: [(&str, fn(Sim)); 9] = [
+    type Case = (&'static str, fn(Sim));
+    let cases: [Case; 9] = [
         ("no node is called \"c\" (there are harness, a, b)", |s| {
             s.link("a", "c");
         }),
