@@ -72,3 +72,20 @@ pub mod prelude {
 /// What `#[sim_test]` expands to. No part of the public interface.
 #[doc(hidden)]
 pub use sim_run::__private;
+
+/// Has the examples of the README and of the book compiled and run.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/determinism.md")]
+    struct Determinism;
+    #[doc = include_str!("../docs/network.md")]
+    struct Network;
+    #[doc = include_str!("../docs/running.md")]
+    struct Running;
+    #[doc = include_str!("../docs/simulated.md")]
+    struct Simulated;
+    #[doc = include_str!("../docs/time.md")]
+    struct Time;
+}
