@@ -3,6 +3,12 @@
 //! `cargo run --example trace -- BODY SEEDS [--shuffle] [--threads]`, with SEEDS as in `SIM_SEEDS`. The environment
 //! chooses workers (`SIM_JOBS`) and the process (`SIM_FORK=0`).
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "shows that what the host is asked repeats with the seed"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;

@@ -1,6 +1,6 @@
 //! The answer of a simulation to `sim_hooks::buggify!`.
 
-use crate::decision::{Kind, Name, ROOT};
+use crate::decision::{Kind, Name, root};
 use crate::hash::{below, h, text};
 use crate::world;
 use sim_hooks::Site;
@@ -17,7 +17,7 @@ fn decide(site: Site) -> bool {
     world::try_with(|w| {
         let mut kernel = w.try_kernel()?;
         let place = h(text(site.file), u64::from(site.line) << 32 | u64::from(site.column));
-        let active = one_in(h(h(ROOT, Kind::Hook as u64), place));
+        let active = one_in(root(Kind::Hook, place, 0));
         if kernel.decide(active.0, Kind::Hook, place, active.1) == 0 {
             return Some(false);
         }

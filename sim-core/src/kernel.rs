@@ -4,10 +4,10 @@
 //! to the caller, who does it when the kernel is no longer borrowed.
 
 use crate::clock::{Due, EventKey, Events, What};
-use crate::decision::{Deviation, Kind, Name, Naming, ROOT, Source};
+use crate::decision::{Deviation, Kind, Name, Naming, Source};
 use crate::executor::{BoxTask, Executor, waker};
 use crate::failure::{Failure, FailureKind};
-use crate::hash::{BuildMix, Map, chain, h, mix};
+use crate::hash::{BuildMix, Map, chain, mix};
 use crate::node::{Exited, Machine, NodeId};
 use crate::outcome::Stats;
 use crate::slab::Key;
@@ -398,10 +398,5 @@ impl Kernel {
         self.executor.next_event();
         self.fold(due.time ^ due.name);
         Some(due)
-    }
-
-    /// A name that nothing in the run causes, for phases and operations of the test.
-    pub(crate) fn root(kind: Kind, target: u64, index: u64) -> Name {
-        h(h(h(ROOT, kind as u64), target), index)
     }
 }

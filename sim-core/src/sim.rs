@@ -1,9 +1,8 @@
 //! The handle of the world that runs on this thread.
 
 use crate::clock::{What, nanos};
-use crate::decision::Kind;
+use crate::decision::{self, Kind};
 use crate::failure::FailureKind;
-use crate::kernel::Kernel;
 use crate::node::{Node, NodeId};
 use crate::world::{self, World, WorldId};
 use std::fmt::Display;
@@ -116,7 +115,7 @@ impl Sim {
         self.with(|w| {
             let key = w.add_action(Box::new(move || sent.fire()));
             let mut kernel = w.kernel();
-            let name = Kernel::root(Kind::Phase, crate::hash::text(tag), 0);
+            let name = decision::root(Kind::Phase, crate::hash::text(tag), 0);
             kernel.push_event(nanos(at), name, What::Action(key));
         });
         done.await;

@@ -4,8 +4,7 @@
 //! it, so that taking one out leaves all others as they were. The value 0 is always the boring answer: no fault, no
 //! operation, the first of the choices, no time at all.
 
-use sim_core::decision::{Kind, Name, ROOT};
-use sim_core::hash::{below, h};
+use sim::decision::{Kind, Name, below, decide, part, root};
 use std::time::Duration;
 
 /// The name of one operation or fault, from which its particulars are drawn.
@@ -18,7 +17,7 @@ pub struct Root {
 impl Root {
     /// Operation or fault (`kind`) number `index` of `target`.
     pub fn new(kind: Kind, target: u64, index: u64) -> Root {
-        Root { name: h(h(h(ROOT, kind as u64), target), index), target }
+        Root { name: root(kind, target, index), target }
     }
 
     /// What it is: 0 is nothing, otherwise a place in the list of `weights`, counted from 1, chosen by weight. What
@@ -40,17 +39,13 @@ impl Root {
     }
 
     /// A particular, by its number: one of `0..n`.
-    pub fn pick(&self, part: u64, kind: Kind, n: u64) -> u64 {
-        decide(h(self.name, part), kind, self.target, |draw| below(draw, n))
+    pub fn pick(&self, number: u64, kind: Kind, n: u64) -> u64 {
+        decide(part(self.name, number), kind, self.target, |draw| below(draw, n))
     }
 
     /// A particular, by its number: a time from `least` on and below `most`, in microseconds.
-    pub fn time(&self, part: u64, kind: Kind, least: Duration, most: Duration) -> Duration {
+    pub fn time(&self, number: u64, kind: Kind, least: Duration, most: Duration) -> Duration {
         let micros = (most - least).as_micros() as u64;
-        least + Duration::from_micros(self.pick(part, kind, micros))
+        least + Duration::from_micros(self.pick(number, kind, micros))
     }
-}
-
-fn decide(name: Name, kind: Kind, target: u64, dist: impl FnOnce(u64) -> u64) -> u64 {
-    sim_core::with(|world| world.kernel().decide(name, kind, target, dist))
 }

@@ -2,8 +2,8 @@
 //! a shrinker lives on.
 
 use checkout::shop::{self, Options, Summary};
+use sim::decision::part;
 use sim::{Config, Deviation, Kind, Outcome, Source};
-use sim_core::hash::h;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ fn shares(kind: Kind, every: usize) -> Vec<usize> {
     for seed in 0..25 {
         let all = deviations(run(Config::seed(seed)));
         // A fault that the run did not meet has no particulars, and taking it out says nothing.
-        let happened = |d: &&Deviation| d.kind == kind && all.iter().any(|part| part.name == h(d.name, 1));
+        let happened =
+            |d: &&Deviation| d.kind == kind && all.iter().any(|other| other.name == part(d.name, 1));
         for taken in all.iter().filter(happened).step_by(every) {
             let without = deviations(rerun(seed, all.iter().filter(|d| d.name != taken.name)));
             let (before, after) = (of_network(&all, taken.at), of_network(&without, taken.at));

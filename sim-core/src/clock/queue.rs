@@ -190,8 +190,8 @@ mod tests {
                 }
                 prop_assert_eq!(queue.len(), model.len());
             }
-            queue.retain(|k| k as u32 % 2 == 0);
-            model.retain(|k| *k as u32 % 2 == 0);
+            queue.retain(|k| (k as u32).is_multiple_of(2));
+            model.retain(|k| (*k as u32).is_multiple_of(2));
             while let Some(k) = model.pop_first() {
                 prop_assert_eq!(queue.pop(), Some(k));
             }

@@ -8,10 +8,12 @@
 mod naming;
 mod source;
 
+pub use crate::hash::below;
 pub use source::Source;
 
 pub(crate) use naming::Naming;
 
+use crate::hash::h;
 use serde::{Deserialize, Serialize};
 
 /// The name of a decision, an event or a task: a hash of its cause, its kind, its target and an ordinal.
@@ -75,6 +77,38 @@ pub enum Kind {
     Dns = 24,
     /// A hook in production code: whether its site is active in the run, and whether it fires.
     Hook = 25,
+}
+
+/// The name of something that nothing in the run causes: operation, fault or phase number `index` of `target`.
+pub const fn root(kind: Kind, target: u64, index: u64) -> Name {
+    h(h(h(ROOT, kind as u64), target), index)
+}
+
+/// The name of a particular of what is named `name`: its instant, its length, an argument.
+pub const fn part(name: Name, number: u64) -> Name {
+    h(name, number)
+}
+
+/// Draws the value of a decision of the test: whether an operation takes place, what a fault hits.
+///
+/// `dist` maps 64 random bits to a value, of which 0 is the boring one; [`below`] is the usual one. `target` says whom
+/// it is about, for the log of deviations.
+///
+/// ```
+/// use sim_core::decision::{self, Kind, below, part, root};
+/// # let body = |_| async {
+/// let fault = root(Kind::Fault, 0, 3);
+/// let millis = decision::decide(part(fault, 2), Kind::FaultLen, 0, |draw| below(draw, 500));
+/// assert!(millis < 500);
+/// # };
+/// # sim_core::run(sim_core::Config::seed(1), body).result.unwrap();
+/// ```
+///
+/// # Panics
+/// Outside of a simulation.
+#[track_caller]
+pub fn decide(name: Name, kind: Kind, target: u64, dist: impl FnOnce(u64) -> u64) -> u64 {
+    crate::world::with(|w| w.kernel().decide(name, kind, target, dist))
 }
 
 /// A decision that was not boring.

@@ -8,18 +8,12 @@ use crate::hash::below;
 use std::time::Duration;
 
 /// The cores of a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Cpu {
     /// Until when each core is taken, ns of world time; empty stands for one free core.
     busy: Vec<u64>,
     /// What a poll costs, ns: least and most.
     cost: (u64, u64),
-}
-
-impl Default for Cpu {
-    fn default() -> Self {
-        Cpu { busy: Vec::new(), cost: (0, 0) }
-    }
 }
 
 impl Cpu {

@@ -77,6 +77,9 @@ pub(crate) enum Waiter {
     Waker(Waker),
 }
 
+/// What an ended task leaves for its handle: its output, or what it panicked with.
+type Output = (Option<BoxTask>, Option<Box<dyn Any + Send>>);
+
 /// The tasks of a world and the order in which they run.
 pub(crate) struct Executor {
     slots: Vec<Slot>,
@@ -499,7 +502,7 @@ impl Kernel {
     }
 
     /// Takes out the outputs that nobody fetched, at the end of a run.
-    pub(crate) fn remove_outputs(&mut self) -> Vec<(Option<BoxTask>, Option<Box<dyn Any + Send>>)> {
+    pub(crate) fn remove_outputs(&mut self) -> Vec<Output> {
         let slots = self.executor.slots.iter_mut().zip(&mut self.executor.rests);
         slots.map(|(s, r)| (s.task.take(), r.panic.take())).collect()
     }
