@@ -15,7 +15,7 @@ use sim_core::decision::{Kind, Name};
 use sim_core::kernel::Kernel;
 use sim_core::slab::{Key, Slab};
 use sim_core::world::{self, Subsystem, SubsystemId, World, WorldId};
-use sim_core::{Death, Event, EventKey, NodeId};
+use sim_core::{Death, EventKey, NodeId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -284,25 +284,10 @@ impl Net {
         }
     }
 
-    /// [`Topology::carry`], counted.
+    /// See [`Topology::carry`].
     #[inline]
     pub fn carry(&mut self, k: &mut Kernel, kind: Kind, from: NodeId, to: NodeId, bytes: usize) -> Fate {
-        let fate = self.topology.carry(k, kind, from, to, bytes);
-        if kind == Kind::Packet {
-            k.stats().packets += 1;
-        }
-        if let Fate::Lost { .. } = fate {
-            k.stats().lost += 1;
-        }
-        k.record(|| {
-            let what = match fate {
-                Fate::Arrives { at, .. } => format!("arrives at {at} ns"),
-                Fate::Lost { .. } => "lost".into(),
-                Fate::Held { .. } => "held".into(),
-            };
-            Event::new("net.packet", format!("node {} to node {}, {bytes} bytes: {what}", from.0, to.0))
-        });
-        fate
+        self.topology.carry(k, kind, from, to, bytes)
     }
 
     /// Has `stream` told when the clog in front of it is released.

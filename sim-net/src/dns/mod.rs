@@ -33,7 +33,10 @@ pub async fn lookup_host<T: ToSocketAddrs>(host: T) -> io::Result<impl Iterator<
 /// The addresses that `host` stands for here and now.
 #[track_caller]
 pub(crate) fn resolve<T: ToSocketAddrs + ?Sized>(host: &T) -> io::Result<Addresses> {
-    op(|_, k| host.resolve(k))
+    match host.literal() {
+        Some(address) => Ok(Addresses::One(address)),
+        None => op(|_, k| host.resolve(k)),
+    }
 }
 
 /// Addresses; one needs no memory.
@@ -102,10 +105,19 @@ mod sealed {
 
     /// Turns itself into addresses.
     pub trait Resolve {
+        /// An address that needs no name service, nor a world.
+        fn literal(&self) -> Option<SocketAddr> {
+            None
+        }
+
         fn resolve(&self, k: &Kernel) -> io::Result<Addresses>;
     }
 
     impl<T: Resolve + ?Sized> Resolve for &T {
+        fn literal(&self) -> Option<SocketAddr> {
+            (**self).literal()
+        }
+
         fn resolve(&self, k: &Kernel) -> io::Result<Addresses> {
             (**self).resolve(k)
         }
@@ -114,6 +126,11 @@ mod sealed {
     macro_rules! literals {
         ($($t:ty),*) => {
             $(impl Resolve for $t {
+                #[inline]
+                fn literal(&self) -> Option<SocketAddr> {
+                    Some((*self).into())
+                }
+
                 fn resolve(&self, _: &Kernel) -> io::Result<Addresses> {
                     Ok(Addresses::One((*self).into()))
                 }

@@ -2,10 +2,10 @@
 //! packets.
 
 use super::topology::{Path, Topology};
-use sim_core::NodeId;
 use sim_core::decision::{Kind, Name};
 use sim_core::hash::{below, h};
 use sim_core::kernel::Kernel;
+use sim_core::{Event, NodeId};
 
 /// Latency within a machine, ns.
 const LOOPBACK: u64 = 1_000;
@@ -24,6 +24,18 @@ pub(crate) enum Fate {
     Held { name: Name },
 }
 
+impl Fate {
+    #[cold]
+    fn told(self, from: NodeId, to: NodeId, bytes: usize) -> Event {
+        let what = match self {
+            Fate::Arrives { at, .. } => format!("arrives at {at} ns"),
+            Fate::Lost { .. } => "lost".into(),
+            Fate::Held { .. } => "held".into(),
+        };
+        Event::new("net.packet", format!("node {} to node {}, {bytes} bytes: {what}", from.0, to.0))
+    }
+}
+
 /// The target of decisions about the link.
 #[inline]
 fn link_target(from: NodeId, to: NodeId) -> u64 {
@@ -35,6 +47,19 @@ impl Topology {
     /// acknowledgements, so that reading less often does not rename the packets that carry data.
     #[inline]
     pub fn carry(&mut self, k: &mut Kernel, kind: Kind, from: NodeId, to: NodeId, bytes: usize) -> Fate {
+        let fate = self.decide(k, kind, from, to, bytes);
+        if kind == Kind::Packet {
+            k.stats().packets += 1;
+        }
+        if let Fate::Lost { .. } = fate {
+            k.stats().lost += 1;
+        }
+        k.record(|| fate.told(from, to, bytes));
+        fate
+    }
+
+    #[inline]
+    fn decide(&mut self, k: &mut Kernel, kind: Kind, from: NodeId, to: NodeId, bytes: usize) -> Fate {
         let target = link_target(from, to);
         let name = k.name(kind, target);
         if from == to {

@@ -117,7 +117,7 @@ impl Net {
             return self.abort(k, key, at);
         }
         match self.streams.get_mut(key) {
-            Some(st) if st.cold.stall.is_some() => {
+            Some(st) if st.stalled => {
                 st.orphan = true;
                 st.forget_waiters(&mut self.out.dropped);
                 self.stop_keepalive(k, key);
@@ -173,8 +173,9 @@ impl Net {
         );
         let Some(st) = self.streams.get_mut(key) else { return };
         st.phase = Phase::Dead;
-        st.cold.fault = Some(fault);
+        st.fault = Some(fault);
         st.cold.stall = None;
+        st.stalled = false;
         st.wants_room = false;
         let orphan = st.orphan;
         if let Some(timer) = st.cold.timer.take() {
@@ -218,8 +219,11 @@ impl Net {
     fn leave_listener(&mut self, key: Key) {
         let Some(st) = self.streams.get(key) else { return };
         if let Some(l) = self.listeners.get_mut(st.cold.listener) {
-            l.half_open.retain(|&half| half != key);
-            l.queue.retain(|&ready| ready != key);
+            if st.phase == Phase::Accepting {
+                l.half_open -= 1;
+            } else {
+                l.queue.retain(|&ready| ready != key);
+            }
         }
     }
 
@@ -246,8 +250,12 @@ impl Net {
 
     /// A listener closes: who was not accepted is reset.
     pub fn close_listener(&mut self, k: &mut Kernel, key: Key) {
-        let Some(mut l) = self.take_listener(key) else { return };
-        for stream in l.half_open.drain(..).chain(l.queue.drain(..)) {
+        if self.take_listener(key).is_none() {
+            return;
+        }
+        let mine = self.streams.iter().filter(|(_, s)| s.cold.listener == key);
+        let mine: Vec<_> = mine.map(|(stream, _)| stream).collect();
+        for stream in mine {
             self.abort(k, stream, k.now());
         }
     }

@@ -28,7 +28,9 @@ impl Net {
     /// The stream's pending error once, `EPIPE` after that, after a shutdown and after the end of the connection.
     #[inline]
     pub fn write(&mut self, k: &mut Kernel, key: Key, data: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
+        let Some(st) = self.streams.get_mut(key).filter(|st| !st.orphan) else {
+            return Poll::Ready(Err(errno::bad_descriptor()));
+        };
         if st.phase != Phase::Open || st.write_shut {
             return match (st.phase, st.take_fault()) {
                 (_, Some(fault)) => Poll::Ready(Err(fault)),
@@ -42,7 +44,8 @@ impl Net {
         if k.actor().is_none() {
             return Poll::Ready(Err(errno::network_down()));
         }
-        let room = st.room(k.now());
+        let now = k.now();
+        let room = st.room(now);
         if room == 0 {
             self.await_room(k, key);
             return Poll::Pending;
@@ -50,20 +53,43 @@ impl Net {
         st.wants_room = false;
         let n = data.len().min(room);
         st.outstanding += n;
-        self.enqueue(k, key, Payload::copy(&data[..n]));
+        let data = &data[..n];
+        if st.stalled {
+            if let Some(stall) = &mut st.cold.stall {
+                stall.queue.push_back(Payload::copy(data));
+            }
+            return Poll::Ready(Ok(n));
+        }
+        let (node, to, peer) = (st.node, st.peer_node, st.peer);
+        let fate = self.topology.carry(k, Kind::Packet, node, to, n);
+        if let Fate::Arrives { at, name } = fate
+            && k.reachable(to)
+            && !self.topology.blocked(to, node)
+        {
+            // The rule: it gets through to a peer that is there.
+            let visible = at.max(st.last_arrival);
+            let alone = visible > st.last_arrival || visible <= now;
+            if let Some(p) = self.streams.get_mut(peer).filter(|p| p.takes()) {
+                p.queue.push(Segment { visible, data: Payload::copy(data) });
+                if alone {
+                    self.post(k, visible, name, tag::VISIBLE, peer);
+                }
+                k.stats().bytes += n as u64;
+                if let Some(st) = self.streams.get_mut(key) {
+                    st.last_arrival = visible;
+                }
+                return Poll::Ready(Ok(n));
+            }
+        }
+        self.send_hindered(k, key, fate, Payload::copy(data));
         Poll::Ready(Ok(n))
     }
 
-    /// Sends a segment, or puts it behind those that wait.
-    #[inline]
-    fn enqueue(&mut self, k: &mut Kernel, key: Key, data: Payload) {
-        let Some(st) = self.streams.get_mut(key) else { return };
-        if let Some(stall) = &mut st.cold.stall {
-            stall.queue.push_back(data);
-            return;
-        }
+    /// Sends a segment that something stands in the way of.
+    #[cold]
+    fn send_hindered(&mut self, k: &mut Kernel, key: Key, fate: Fate, data: Payload) {
         let mut data = Some(data);
-        match self.launch(k, key, &mut data) {
+        match self.launched(k, key, fate, &mut data) {
             Launched::Sent => {}
             Launched::Failed(name) => self.stall(k, key, name, data),
             Launched::Held(name) => {
@@ -77,12 +103,18 @@ impl Net {
     }
 
     /// Puts a segment on the wire; it is taken if it gets through.
-    #[inline]
     pub(super) fn launch(&mut self, k: &mut Kernel, key: Key, segment: &mut Option<Payload>) -> Launched {
         let Some(st) = self.streams.get(key) else { return Launched::Sent };
         let bytes = segment.as_ref().map_or(0, Payload::len);
+        let fate = self.topology.carry(k, Kind::Packet, st.node, st.peer_node, bytes);
+        self.launched(k, key, fate, segment)
+    }
+
+    /// What follows from the fate of a segment.
+    fn launched(&mut self, k: &mut Kernel, key: Key, fate: Fate, segment: &mut Option<Payload>) -> Launched {
+        let Some(st) = self.streams.get(key) else { return Launched::Sent };
+        let bytes = segment.as_ref().map_or(0, Payload::len);
         let (node, to, peer) = (st.node, st.peer_node, st.peer);
-        let fate = self.carry(k, Kind::Packet, node, to, bytes);
         let (at, name) = match fate {
             Fate::Arrives { at, name } if k.reachable(to) => (at, name),
             Fate::Arrives { name, .. } | Fate::Lost { name } => return Launched::Failed(name),
@@ -123,7 +155,7 @@ impl Net {
     pub(super) fn await_room(&mut self, k: &mut Kernel, key: Key) {
         let Some(st) = self.streams.get_mut(key) else { return };
         st.wants_room = true;
-        let (node, to, peer, stalled) = (st.node, st.peer_node, st.peer, st.cold.stall.is_some());
+        let (node, to, peer, stalled) = (st.node, st.peer_node, st.peer, st.stalled);
         if !st.cold.credits.is_empty() {
             return self.await_credit(k, key);
         }
@@ -175,7 +207,7 @@ impl Net {
         let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         let n = st.queue.read(k.now(), buf);
         if n == 0 {
-            return self.read_nothing(k, key, buf.is_empty());
+            return st.nothing(k.now(), buf.is_empty());
         }
         st.unacked += n;
         if st.unacked >= st.ack_after {
@@ -184,24 +216,11 @@ impl Net {
         Poll::Ready(Ok(n))
     }
 
-    #[inline]
-    fn read_nothing(&mut self, k: &mut Kernel, key: Key, nothing_asked: bool) -> Poll<io::Result<usize>> {
-        let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
-        if nothing_asked && st.queue.visible(k.now()) || st.at_end(k.now()) || st.read_shut {
-            return Poll::Ready(Ok(0));
-        }
-        match (st.phase, st.take_fault()) {
-            (_, Some(fault)) => Poll::Ready(Err(fault)),
-            (Phase::Dead, None) => Poll::Ready(Ok(0)),
-            _ => Poll::Pending,
-        }
-    }
-
     /// recv(2) with MSG_PEEK.
     pub fn peek(&mut self, k: &mut Kernel, key: Key, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let Some(st) = self.open_stream(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         match st.queue.peek(k.now(), buf) {
-            0 => self.read_nothing(k, key, buf.is_empty()),
+            0 => st.nothing(k.now(), buf.is_empty()),
             n => Poll::Ready(Ok(n)),
         }
     }
@@ -278,7 +297,7 @@ impl Net {
         if st.phase != Phase::Open {
             return;
         }
-        let fresh = st.cold.stall.is_none();
+        let fresh = !std::mem::replace(&mut st.stalled, true);
         st.cold.stall.get_or_insert_with(Box::<Stall>::default).queue.extend(data);
         if fresh {
             self.plan_retransmission(k, key, name);

@@ -32,7 +32,7 @@ pub(crate) struct Listener {
     /// Connections ready to be accepted.
     pub queue: VecDeque<Key>,
     /// Handshakes under way.
-    pub half_open: Vec<Key>,
+    pub half_open: usize,
     /// How many of both are allowed.
     pub backlog: usize,
     pub acceptors: Waiters,
@@ -64,7 +64,7 @@ impl Net {
             local,
             options,
             queue: VecDeque::new(),
-            half_open: Vec::new(),
+            half_open: 0,
             backlog,
             acceptors: Waiters::default(),
             watched: false,
@@ -206,7 +206,7 @@ impl Net {
             return;
         };
         let Some(l) = self.listeners.get(listener) else { return };
-        if l.queue.len() + l.half_open.len() >= l.backlog {
+        if l.queue.len() + l.half_open >= l.backlog {
             let name = k.cause();
             return self.syn_failed(k, client, name);
         }
@@ -222,7 +222,7 @@ impl Net {
         let server_limit = stream.limit;
         let server = self.new_stream(stream);
         if let Some(l) = self.listeners.get_mut(listener) {
-            l.half_open.push(server);
+            l.half_open += 1;
         }
         if let Some(c) = self.streams.get_mut(client) {
             c.peer = server;
@@ -323,7 +323,7 @@ impl Net {
         self.traffic.accepted += 1;
         self.record_stream(k, "tcp.established", server);
         let Some(l) = self.listeners.get_mut(listener) else { return };
-        l.half_open.retain(|&half| half != server);
+        l.half_open -= 1;
         l.queue.push_back(server);
         l.acceptors.take(&mut self.out.wake);
         if l.watched {

@@ -25,6 +25,7 @@ mod retransmit;
 mod socket;
 mod stream;
 
+pub(crate) use buffer::Payload;
 pub(crate) use handshake::Listener;
 pub(crate) use options::Options;
 pub(crate) use socket::Bound;

@@ -144,6 +144,7 @@ impl Net {
     fn stall_is_over(&mut self, k: &mut Kernel, key: Key) {
         let Some(st) = self.streams.get_mut(key) else { return };
         st.cold.stall = None;
+        st.stalled = false;
         if st.orphan {
             return self.remove(k, key, true);
         }

@@ -9,7 +9,7 @@ use sim_core::{EventKey, NodeId};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 /// Where an end is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +66,9 @@ pub(crate) struct Stream {
     pub orphan: bool,
     /// A readiness set watches.
     pub watched: bool,
+    /// There is a [`Stall`].
+    pub stalled: bool,
+    pub fault: Option<Fault>,
     /// The other end; stale when it is gone.
     pub peer: Key,
     // Sending.
@@ -95,7 +98,6 @@ pub(crate) struct Cold {
     pub options: Options,
     /// Acknowledgements under way to us: from when they count, and how many bytes.
     pub credits: VecDeque<(u64, usize)>,
-    pub fault: Option<Fault>,
     /// What waits for a retransmission.
     pub stall: Option<Box<Stall>>,
     /// The pending retransmission of data, SYN or SYN-ACK.
@@ -155,6 +157,8 @@ impl Stream {
             read_shut: false,
             orphan: false,
             watched: false,
+            stalled: false,
+            fault: None,
             peer: Key::NONE,
             last_arrival: 0,
             outstanding: 0,
@@ -170,7 +174,6 @@ impl Stream {
                 remote,
                 options,
                 credits: VecDeque::new(),
-                fault: None,
                 stall: None,
                 timer: None,
                 keepalive: None,
@@ -243,15 +246,36 @@ impl Stream {
                 }
             }
         }
-        if self.cold.fault.is_some() {
+        if self.fault.is_some() {
             ready |= Ready::ERROR;
         }
         ready
     }
 
+    /// Whether the application on this end still takes what arrives.
+    #[inline]
+    pub fn takes(&self) -> bool {
+        !self.orphan && !self.read_shut && self.phase != Phase::Dead
+    }
+
+    /// What a read says that took no data: the end, an error, or that it has to wait.
+    #[inline]
+    pub fn nothing(&mut self, now: u64, nothing_asked: bool) -> Poll<io::Result<usize>> {
+        if nothing_asked && self.queue.visible(now) || self.at_end(now) || self.read_shut {
+            return Poll::Ready(Ok(0));
+        }
+        match (self.phase, self.take_fault()) {
+            (_, Some(fault)) => Poll::Ready(Err(fault)),
+            (Phase::Dead, None) => Poll::Ready(Ok(0)),
+            _ => Poll::Pending,
+        }
+    }
+
     /// The pending error, told once.
+    #[inline]
     pub fn take_fault(&mut self) -> Option<io::Error> {
-        self.cold.fault.take().map(Fault::error)
+        // An inline test: reads ask each time they find nothing.
+        if self.fault.is_none() { None } else { self.fault.take().map(Fault::error) }
     }
 
     /// Gives up everybody who waits: the stream goes away with its process.
@@ -293,7 +317,7 @@ mod tests {
         assert_eq!(s.readiness(4), Ready::EMPTY);
         assert_eq!(s.readiness(5), Ready::READABLE | Ready::READ_CLOSED);
         s.phase = Phase::Dead;
-        s.cold.fault = Some(Fault::Reset);
+        s.fault = Some(Fault::Reset);
         assert!(s.readiness(5).contains(Ready::ERROR | Ready::WRITE_CLOSED));
         assert_eq!(s.take_fault().unwrap().kind(), io::ErrorKind::ConnectionReset);
         assert!(s.take_fault().is_none());

@@ -5,7 +5,7 @@ use crate::network::{Net, Sent, tag};
 use crate::ports::Holder;
 use crate::readiness::{Ready, Source, Waiters};
 use crate::route;
-use bytes::Bytes;
+use crate::tcp::Payload;
 use sim_core::NodeId;
 use sim_core::decision::Kind;
 use sim_core::kernel::Kernel;
@@ -31,7 +31,7 @@ pub(crate) struct Socket {
     pub readers: Waiters,
     pub watched: bool,
     pub ttl: u32,
-    queue: VecDeque<(SocketAddr, Bytes)>,
+    queue: VecDeque<(SocketAddr, Payload)>,
     queued: usize,
     /// An ICMP port unreachable came back: told once.
     refused: bool,
@@ -61,7 +61,7 @@ pub(crate) struct Datagram {
     to: SocketAddr,
     /// Whom an ICMP port unreachable would reach: the sender, if it is connected.
     sender: Option<Key>,
-    data: Bytes,
+    data: Payload,
 }
 
 impl Net {
@@ -153,7 +153,7 @@ impl Net {
             from,
             to: (ip, to.port()).into(),
             sender: connected.then_some(key),
-            data: Bytes::copy_from_slice(data),
+            data: Payload::copy(data),
         };
         let datagram = self.datagrams.insert(datagram);
         let bytes = data.len();
@@ -228,7 +228,7 @@ impl Net {
         }
         let Some((from, data)) = s.queue.front() else { return Poll::Pending };
         let (n, from) = (data.len().min(buf.len()), *from);
-        buf[..n].copy_from_slice(&data[..n]);
+        buf[..n].copy_from_slice(&data.as_slice()[..n]);
         if !peek {
             s.queued -= data.len() + OVERHEAD;
             s.queue.pop_front();
