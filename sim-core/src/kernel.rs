@@ -3,7 +3,7 @@
 //! Nothing in here calls user code: no future, no waker, no destructor. What must be woken or dropped is handed
 //! to the caller, who does it when the kernel is no longer borrowed.
 
-use crate::clock::{Due, EventKey, Events, What};
+use crate::clock::{ClockError, Due, EventKey, Events, What};
 use crate::decision::{Deviation, Kind, Name, Naming, Source};
 use crate::executor::{BoxTask, Executor, waker};
 use crate::failure::{Failure, FailureKind};
@@ -252,7 +252,7 @@ impl Kernel {
             failure.node = self.machines.get(self.current.node.0 as usize).map(|m| m.name.to_string());
         }
         if failure.task.is_none() && failure.is_of_a_task() {
-            failure.task = self.current.task.and_then(|k| self.label(k)).map(ToString::to_string);
+            failure.task = self.current.task.map(|key| self.label(key).to_string());
         }
         self.failure = Some(Box::new(failure));
         self.attention = true;
@@ -294,7 +294,7 @@ impl Kernel {
         let node = self.current.node;
         let due = self.machines[node.0 as usize].clock.due(self.now, deadline);
         let tie = self.tie(name);
-        self.events.push_timer((due, tie), name, what, node, deadline)
+        self.events.push_timer((due, tie), name, what, node)
     }
 
     #[inline]
@@ -318,10 +318,16 @@ impl Kernel {
         self.machines[self.current.node.0 as usize].clock.realtime(self.now)
     }
 
-    /// Computes the timers of a node anew after its clock has changed its rate.
-    pub(crate) fn rearm(&mut self, node: NodeId) {
-        let (clock, now) = (self.machine(node).clock, self.now);
-        self.events.rearm(node, |deadline| clock.due(now, deadline));
+    /// Changes the rate of a node's clock, and with it when its timers are due.
+    pub(crate) fn set_drift(&mut self, node: NodeId, ppm: i64) -> Result<(), ClockError> {
+        let now = self.now;
+        let before = self.machine(node).clock;
+        let mut after = before;
+        after.set_drift(now, ppm)?;
+        self.fold(ppm as u64);
+        self.machine_mut(node).clock = after;
+        self.events.rearm(node, |due| after.due(now, before.monotonic(due)));
+        Ok(())
     }
 
     pub(crate) fn clear_events(&mut self) -> crate::slab::Slab<Waker> {

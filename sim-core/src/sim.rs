@@ -131,7 +131,10 @@ impl Sim {
     /// How many tasks have not ended and how many events are pending: for tests of what is cleaned up.
     #[track_caller]
     pub fn census(&self) -> (usize, usize) {
-        self.with(|w| (w.kernel().unfinished(), w.kernel().pending_events()))
+        self.with(|w| {
+            let kernel = w.kernel();
+            (kernel.unfinished(), kernel.pending_events())
+        })
     }
 
     /// What this run has counted so far.

@@ -334,3 +334,18 @@ fn the_harness_cannot_be_killed() {
     let outcome = simulate(|sim| async move { sim.harness().kill() });
     assert!(outcome.result.unwrap_err().message.contains("the harness cannot be killed"));
 }
+
+#[test]
+fn the_census_counts_what_is_alive() {
+    simulate(|sim| async move {
+        assert_eq!(sim.census(), (1, 0));
+        let node = sim.node("a");
+        node.spawn(sleep(ms(5)));
+        sleep(ms(1)).await;
+        assert_eq!(sim.census(), (2, 1));
+        node.kill();
+        assert_eq!(sim.census(), (1, 0));
+    })
+    .result
+    .unwrap();
+}

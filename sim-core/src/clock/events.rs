@@ -48,8 +48,6 @@ struct Slot {
     clock: u32,
     stored: Stored,
     name: Name,
-    /// When the timer is due on that clock, ns.
-    deadline: u64,
 }
 
 const NO_CLOCK: u32 = u32::MAX;
@@ -86,10 +84,10 @@ impl Events {
     /// Adds an event at a time of the world.
     #[inline]
     pub(crate) fn push(&mut self, time: u64, tie: u32, name: Name, what: What) -> EventKey {
-        self.insert(time, tie, name, what, NO_CLOCK, 0)
+        self.insert(time, tie, name, what, NO_CLOCK)
     }
 
-    /// Adds a timer that is due when the clock of a node shows `deadline`, at present at `time`.
+    /// Adds a timer that follows the clock of a node, which at present says that it is due at `time`.
     #[inline]
     pub(crate) fn push_timer(
         &mut self,
@@ -97,13 +95,12 @@ impl Events {
         name: Name,
         what: What,
         clock: NodeId,
-        deadline: u64,
     ) -> EventKey {
-        self.insert(time, tie, name, what, clock.0, deadline)
+        self.insert(time, tie, name, what, clock.0)
     }
 
     #[inline]
-    fn insert(&mut self, time: u64, tie: u32, name: Name, what: What, clock: u32, deadline: u64) -> EventKey {
+    fn insert(&mut self, time: u64, tie: u32, name: Name, what: What, clock: u32) -> EventKey {
         let stored = match what {
             What::Task(k) => Stored::Task(k),
             What::Waker(w) => Stored::Waker(self.wakers.insert(w)),
@@ -117,11 +114,11 @@ impl Events {
             Some(slot) => {
                 let s = &mut self.slots[slot as usize];
                 let generation = s.generation;
-                *s = Slot { generation, clock, stored, name, deadline };
+                *s = Slot { generation, clock, stored, name };
                 EventKey { slot, generation }
             }
             None => {
-                self.slots.push(Slot { generation: 0, clock, stored, name, deadline });
+                self.slots.push(Slot { generation: 0, clock, stored, name });
                 EventKey { slot: self.slots.len() as u32 - 1, generation: 0 }
             }
         };
@@ -228,7 +225,7 @@ impl Events {
         self.cancelled = 0;
     }
 
-    /// Computes anew when the timers of a clock are due; `due` maps a deadline to a time of the world.
+    /// Computes anew when the timers of a clock are due; `due` maps the old time to the new one.
     pub(crate) fn rearm(&mut self, clock: NodeId, due: impl Fn(u64) -> u64) {
         let mut moved = Vec::new();
         let slots = &self.slots;
@@ -242,7 +239,7 @@ impl Events {
         });
         for key in moved {
             let (tie, slot) = ((key >> 32) as u32, key as u32);
-            self.queue.push(queue::key(due(self.slots[slot as usize].deadline), tie, slot));
+            self.queue.push(queue::key(due(queue::time(key)), tie, slot));
         }
     }
 
@@ -301,9 +298,9 @@ mod tests {
     #[test]
     fn a_changed_clock_moves_only_its_own_timers() {
         let mut events = Events::new();
-        events.push_timer((100, 0), 1, task(1), NodeId(1), 100);
-        events.push_timer((100, 0), 2, task(2), NodeId(2), 100);
-        events.rearm(NodeId(1), |deadline| deadline * 2);
+        events.push_timer((100, 0), 1, task(1), NodeId(1));
+        events.push_timer((100, 0), 2, task(2), NodeId(2));
+        events.rearm(NodeId(1), |due| due * 2);
         let due: Vec<_> = std::iter::from_fn(|| events.pop()).map(|d| (d.time, d.name)).collect();
         assert_eq!(due, [(100, 2), (200, 1)]);
     }

@@ -13,7 +13,7 @@ pub(crate) struct NodeClock {
     shown: u64,
     drift_ppm: i64,
     /// Wall clock less monotonic clock, ns.
-    wall_offset: i128,
+    wall_offset: i64,
 }
 
 /// A clock setting that is out of range: whoever configures the clock is at fault.
@@ -38,7 +38,7 @@ impl NodeClock {
     pub(crate) const DRIFT: std::ops::RangeInclusive<i64> = -500_000..=9_000_000;
 
     pub(crate) fn new(epoch: u64) -> Self {
-        NodeClock { since: 0, shown: 0, drift_ppm: 0, wall_offset: epoch.into() }
+        NodeClock { since: 0, shown: 0, drift_ppm: 0, wall_offset: i64::try_from(epoch).unwrap_or(i64::MAX) }
     }
 
     /// What the monotonic clock shows at a time of the world.
@@ -53,7 +53,7 @@ impl NodeClock {
 
     /// What the wall clock shows at a time of the world, ns since 1970; never before 1970.
     pub(crate) fn realtime(&self, now: u64) -> u64 {
-        (self.monotonic(now) as i128 + self.wall_offset).clamp(0, u64::MAX as i128) as u64
+        (i128::from(self.monotonic(now)) + i128::from(self.wall_offset)).max(0) as u64
     }
 
     /// When, in world time, the monotonic clock shows `deadline`: rounded up, so that a sleep never ends before
@@ -81,7 +81,7 @@ impl NodeClock {
     }
 
     /// Moves the wall clock by `nanos`.
-    pub(crate) fn step(&mut self, nanos: i128) {
+    pub(crate) fn step(&mut self, nanos: i64) {
         self.wall_offset = self.wall_offset.saturating_add(nanos);
     }
 }

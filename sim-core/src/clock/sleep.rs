@@ -85,9 +85,9 @@ impl Future for Sleep {
             let mut k = w.kernel();
             if k.monotonic() >= self.deadline {
                 // A timer that has fired is a stale key: there is nothing left to disarm.
-                let waker = self.timer.take().and_then(|key| k.cancel(key));
-                drop(k);
-                drop(waker);
+                if self.timer.is_some_and(|key| !k.is_pending(key)) {
+                    self.timer = None;
+                }
                 return Poll::Ready(());
             }
             let what = waker::target(w.id(), cx.waker());

@@ -26,6 +26,9 @@ use crate::node::NodeId;
 use crate::slab::Key;
 use ready::Ready;
 use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::rc::Rc;
 use std::task::Waker;
 use strategy::{Strategy, Woken};
 
@@ -66,25 +69,22 @@ struct Slot {
 
 /// What spawn and join touch.
 struct Rest {
-    join: Option<Waiter>,
-    label: Label,
-    panic: Option<Box<dyn Any + Send>>,
+    join: Option<Waker>,
+    at: &'static Location<'static>,
 }
 
-/// Who waits for a task: one of this world's tasks, or something of another library.
-pub(crate) enum Waiter {
-    Task(Key),
-    Waker(Waker),
-}
-
-/// What an ended task leaves for its handle: its output, or what it panicked with.
-type Output = (Option<BoxTask>, Option<Box<dyn Any + Send>>);
+/// What a task panicked with.
+type Panic = Box<dyn Any + Send>;
 
 /// The tasks of a world and the order in which they run.
 pub(crate) struct Executor {
     slots: Vec<Slot>,
     rests: Vec<Rest>,
     free: Vec<u32>,
+    /// The names of tasks that have one.
+    names: BTreeMap<Key, Rc<str>>,
+    /// What tasks panicked with whose handles have not asked yet.
+    panics: BTreeMap<Key, Panic>,
     ready: Ready,
     strategy: Strategy,
     /// Polls since the last event.
@@ -108,6 +108,8 @@ impl Executor {
             slots: Vec::new(),
             rests: Vec::new(),
             free: Vec::new(),
+            names: BTreeMap::new(),
+            panics: BTreeMap::new(),
             ready: Ready::new(),
             strategy: Strategy::Fifo,
             burst: 0,
@@ -119,6 +121,7 @@ impl Executor {
         self.slots.clear();
         self.rests.clear();
         self.free.clear();
+        self.names.clear();
         self.ready.clear();
         self.strategy = Strategy::new(schedule, seed);
         self.burst = 0;
@@ -146,6 +149,13 @@ impl Executor {
         s.generation = (s.generation + 1) & waker::MASK;
         s.state = State::Free;
         self.free.push(key.slot);
+        if !self.names.is_empty() {
+            self.names.remove(&key);
+        }
+    }
+
+    fn label(&self, key: Key) -> Label {
+        Label { name: self.names.get(&key).cloned(), at: self.rests[key.slot as usize].at }
     }
 
     fn live(&self) -> impl Iterator<Item = (Key, &Slot, &Rest)> {
@@ -186,7 +196,7 @@ impl Kernel {
             ordinal: 0,
             spins: 0,
         };
-        let rest = Rest { join: None, label, panic: None };
+        let rest = Rest { join: None, at: label.at };
         let key = match ex.free.pop() {
             Some(i) => {
                 ex.slots[i as usize] = slot;
@@ -203,6 +213,9 @@ impl Kernel {
                 Key { slot: ex.slots.len() as u32 - 1, generation: 0 }
             }
         };
+        if let Some(name) = label.name {
+            self.executor.names.insert(key, name);
+        }
         self.wake(key);
         Ok(key)
     }
@@ -316,7 +329,7 @@ impl Kernel {
 
     #[cold]
     fn spins(&mut self, key: Key, node: NodeId, polls: u64) {
-        let spin = Spin { task: self.executor.rests[key.slot as usize].label.clone(), polls };
+        let spin = Spin { task: self.executor.label(key), polls };
         self.fail_with(crate::Failure::spin(&self.machine(node).name, &spin));
     }
 
@@ -408,14 +421,12 @@ impl Kernel {
             self.executor.release(key);
         }
         self.done |= key == self.main;
-        let waker = match self.executor.rests[key.slot as usize].join.take() {
-            Some(Waiter::Task(waiter)) => {
-                self.wake(waiter);
-                None
-            }
-            Some(Waiter::Waker(waker)) => Some(waker),
-            None => None,
-        };
+        let waker = self.executor.rests[key.slot as usize].join.take();
+        if let Some(waiter) = waker.as_ref().and_then(|waker| waker::task_of(self.world(), waker)) {
+            // Dropping one of our own wakers does nothing.
+            self.wake(waiter);
+            return (left, None);
+        }
         (left, waker)
     }
 
@@ -424,10 +435,9 @@ impl Kernel {
         let Some(s) = self.executor.slot(key) else { return Removed::default() };
         s.state = State::Done;
         let joined = s.joined;
-        let rest = &mut self.executor.rests[key.slot as usize];
-        let waiter = rest.join.take();
+        let waiter = self.executor.rests[key.slot as usize].join.take();
         if joined {
-            rest.panic = Some(payload);
+            self.executor.panics.insert(key, payload);
         } else {
             self.executor.release(key);
         }
@@ -439,14 +449,10 @@ impl Kernel {
     pub(crate) fn join(&mut self, key: Key, waker: &Waker) -> Joined {
         let Some(s) = self.executor.slot(key) else { return Joined::Gone };
         if s.state != State::Done {
-            let waiter = match waker::target(self.world(), waker) {
-                What::Task(key) => Waiter::Task(key),
-                _ => Waiter::Waker(waker.clone()),
-            };
-            return Joined::Pending(self.executor.rests[key.slot as usize].join.replace(waiter));
+            return Joined::Pending(self.executor.rests[key.slot as usize].join.replace(waker.clone()));
         }
         let task = s.task.take();
-        let panic = self.executor.rests[key.slot as usize].panic.take();
+        let panic = if task.is_none() { self.executor.panics.remove(&key) } else { None };
         self.executor.release(key);
         match (task, panic) {
             (Some(task), _) => Joined::Done(task),
@@ -457,16 +463,13 @@ impl Kernel {
 
     /// The handle is gone: the task's output is not wanted. What comes back is to be dropped, not woken.
     #[inline]
-    pub(crate) fn detach(
-        &mut self,
-        key: Key,
-    ) -> (Option<BoxTask>, Option<Waiter>, Option<Box<dyn Any + Send>>) {
+    pub(crate) fn detach(&mut self, key: Key) -> (Option<BoxTask>, Option<Waker>, Option<Panic>) {
         let Some(s) = self.executor.slot(key) else { return (None, None, None) };
         s.joined = false;
         let done = s.state == State::Done;
         let task = if done { s.task.take() } else { None };
-        let rest = &mut self.executor.rests[key.slot as usize];
-        let left = (task, rest.join.take(), rest.panic.take());
+        let panic = if done && task.is_none() { self.executor.panics.remove(&key) } else { None };
+        let left = (task, self.executor.rests[key.slot as usize].join.take(), panic);
         if done {
             self.executor.release(key);
         }
@@ -502,9 +505,9 @@ impl Kernel {
     }
 
     /// Takes out the outputs that nobody fetched, at the end of a run.
-    pub(crate) fn remove_outputs(&mut self) -> Vec<Output> {
-        let slots = self.executor.slots.iter_mut().zip(&mut self.executor.rests);
-        slots.map(|(s, r)| (s.task.take(), r.panic.take())).collect()
+    pub(crate) fn remove_outputs(&mut self) -> (Vec<BoxTask>, BTreeMap<Key, Panic>) {
+        let outputs = self.executor.slots.iter_mut().filter_map(|s| s.task.take()).collect();
+        (outputs, std::mem::take(&mut self.executor.panics))
     }
 
     pub(crate) fn is_finished(&mut self, key: Key) -> bool {
@@ -512,14 +515,14 @@ impl Kernel {
     }
 
     /// The name of a task, if it has one, and where it was spawned.
-    pub(crate) fn label(&self, key: Key) -> Option<&Label> {
-        self.executor.rests.get(key.slot as usize).map(|r| &r.label)
+    pub(crate) fn label(&self, key: Key) -> Label {
+        self.executor.label(key)
     }
 
     /// A line for every unfinished task: its node, what it waits for, where it was spawned.
     pub(crate) fn waiting(&self) -> Vec<String> {
         let unfinished = self.executor.live().filter(|(_, s, _)| s.state != State::Done);
-        let line = |(_, s, r): (Key, &Slot, &Rest)| {
+        let line = |(key, s, _): (Key, &Slot, &Rest)| {
             let machine = self.machine(s.node);
             let state = match s.state {
                 State::Parked if machine.frozen => "its machine is frozen",
@@ -528,7 +531,7 @@ impl Kernel {
                 State::Queued | State::Again => "is ready",
                 _ => "waits for a wake",
             };
-            format!("{}: task {} {state} after {} polls", machine.name, r.label, s.polls)
+            format!("{}: task {} {state} after {} polls", machine.name, self.executor.label(key), s.polls)
         };
         unfinished.map(line).collect()
     }

@@ -1,6 +1,5 @@
 //! Tasks: a spawned future, later its output, and the handle that waits for it.
 
-use super::Waiter;
 use crate::node::NodeId;
 use crate::slab::Key;
 use crate::world::{self, World, WorldId};
@@ -249,7 +248,7 @@ impl AbortHandle {
 
 /// What [`Kernel::join`](crate::Kernel) says; whatever it carries is for the caller to drop.
 pub(crate) enum Joined {
-    Pending(Option<Waiter>),
+    Pending(Option<std::task::Waker>),
     Done(BoxTask),
     Panicked(Box<dyn Any + Send>),
     Gone,
@@ -260,25 +259,13 @@ pub(crate) enum Joined {
 #[must_use = "whoever waits for the task must be woken"]
 pub(crate) struct Removed {
     pub(crate) task: Option<BoxTask>,
-    pub(crate) waiter: Option<Waiter>,
+    pub(crate) waiter: Option<std::task::Waker>,
 }
 
 impl Removed {
     pub(crate) fn settle(self) {
         drop(self.task);
-        self.waiter.into_iter().for_each(Waiter::wake);
-    }
-}
-
-impl Waiter {
-    /// Wakes; nothing may be borrowed.
-    pub(crate) fn wake(self) {
-        match self {
-            Waiter::Task(key) => {
-                let _ = world::try_with(|w| w.kernel().wake(key));
-            }
-            Waiter::Waker(waker) => waker.wake(),
-        }
+        self.waiter.into_iter().for_each(std::task::Waker::wake);
     }
 }
 

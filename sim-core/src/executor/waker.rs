@@ -37,11 +37,18 @@ pub(crate) fn waker(world: WorldId, key: Key) -> Waker {
 /// What an event does to wake `waker`: for one of this world's tasks its key is enough.
 #[inline]
 pub(crate) fn target(world: WorldId, waker: &Waker) -> What {
-    let bits = waker.data().addr() as u64;
-    if std::ptr::eq(waker.vtable(), &VTABLE) && bits >> (2 * BITS) == world.0 & WORLD_MASK {
-        return What::Task(key(bits));
+    match task_of(world, waker) {
+        Some(key) => What::Task(key),
+        None => What::Waker(waker.clone()),
     }
-    What::Waker(waker.clone())
+}
+
+/// The task that `waker` wakes, if it is one of this world's.
+#[inline]
+pub(crate) fn task_of(world: WorldId, waker: &Waker) -> Option<Key> {
+    let bits = waker.data().addr() as u64;
+    let ours = std::ptr::eq(waker.vtable(), &VTABLE) && bits >> (2 * BITS) == world.0 & WORLD_MASK;
+    ours.then(|| key(bits))
 }
 
 fn key(bits: u64) -> Key {

@@ -124,7 +124,7 @@ impl Node {
     /// All of its addresses.
     #[track_caller]
     pub fn addresses(self) -> Vec<IpAddr> {
-        self.machine(|m| m.addresses.clone())
+        self.machine(|m| m.addresses.to_vec())
     }
 
     /// Gives it these addresses instead of those that it has by default (10.x.y.z and fd00::n).
@@ -149,7 +149,7 @@ impl Node {
                     panic!("{address} is already an address of node {other:?}");
                 }
             }
-            kernel.machine_mut(self.id).addresses = addresses;
+            kernel.machine_mut(self.id).addresses = addresses.into();
         });
         self
     }
@@ -376,14 +376,7 @@ impl Clock {
     /// If the drift is out of the range −500,000 ..= 9,000,000 ppm.
     #[track_caller]
     pub fn drift_ppm(self, ppm: i64) -> Self {
-        let set = self.0.with(|w| {
-            let mut kernel = w.kernel();
-            let now = kernel.now();
-            kernel.fold(ppm as u64);
-            let set = kernel.machine_mut(self.0.id).clock.set_drift(now, ppm);
-            kernel.rearm(self.0.id);
-            set
-        });
+        let set = self.0.with(|w| w.kernel().set_drift(self.0.id, ppm));
         if let Err(error) = set {
             panic!("{error}");
         }
@@ -396,7 +389,7 @@ impl Clock {
         self.0.with(|w| {
             let mut kernel = w.kernel();
             kernel.fold(nanos as u64);
-            kernel.machine_mut(self.0.id).clock.step(nanos.into());
+            kernel.machine_mut(self.0.id).clock.step(nanos);
         });
         self
     }

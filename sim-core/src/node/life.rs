@@ -3,7 +3,7 @@
 use super::{Death, ExitPolicy, NodeId, PanicPolicy};
 use crate::clock::What;
 use crate::decision::Kind;
-use crate::executor::{Removed, Waiter, spawn_on};
+use crate::executor::{Removed, spawn_on};
 use crate::failure::{Failure, FailureKind};
 use crate::hash::h;
 use crate::kernel::Current;
@@ -111,12 +111,11 @@ impl World {
         let waiters = self.drop_tasks(removed);
         drop(stop_waiters);
         self.kernel().current = before;
-        waiters.into_iter().for_each(Waiter::wake);
-        end_waiters.into_iter().for_each(std::task::Waker::wake);
+        waiters.into_iter().chain(end_waiters).for_each(std::task::Waker::wake);
     }
 
     /// Drops what is left of tasks; gives back who waits for them. A destructor that panics fails the run.
-    pub(crate) fn drop_tasks(&self, removed: Vec<Removed>) -> Vec<Waiter> {
+    pub(crate) fn drop_tasks(&self, removed: Vec<Removed>) -> Vec<std::task::Waker> {
         let mut waiters = Vec::new();
         for Removed { task, waiter } in removed {
             waiters.extend(waiter);

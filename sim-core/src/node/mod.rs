@@ -18,6 +18,7 @@ use crate::executor::Cpu;
 use crate::kernel::Kernel;
 use crate::slab::Key;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::task::Waker;
@@ -45,25 +46,27 @@ pub enum Death {
     PowerCut,
 }
 
-/// A simulated machine, as plain data.
+/// A simulated machine, as plain data. What every packet and every timer asks comes first and fits a cache line: with a
+/// thousand machines that is what counts.
+#[repr(C)]
 pub struct Machine {
-    /// Unique in its world.
-    pub name: Rc<str>,
-    /// Its addresses; the first of a family is its source address.
-    pub addresses: Vec<IpAddr>,
+    pub(crate) clock: NodeClock,
     /// Has power.
     pub up: bool,
     /// The whole machine stands still.
     pub frozen: bool,
     /// The process stands still, the machine's kernel does not (SIGSTOP).
     pub paused: bool,
-    /// Counts processes; what belongs to an earlier one is stale.
-    pub(crate) life: u32,
     /// Polls need a look: paused, frozen, or under the CPU model.
     pub(crate) hindered: bool,
+    /// Counts processes; what belongs to an earlier one is stale.
+    pub(crate) life: u32,
+    /// Unique in its world.
+    pub name: Rc<str>,
+    /// Its addresses; the first of a family is its source address.
+    pub addresses: SmallVec<[IpAddr; 2]>,
     pub(crate) parked: Vec<Key>,
     pub(crate) cpu: Cpu,
-    pub(crate) clock: NodeClock,
     pub(crate) program: Option<Program>,
     /// The program has been started in this life and has not returned.
     pub(crate) running: bool,
@@ -87,7 +90,7 @@ impl Machine {
     fn new(name: &str, id: NodeId, epoch: u64) -> Self {
         Machine {
             name: name.into(),
-            addresses: default_addresses(id).to_vec(),
+            addresses: SmallVec::from_buf(default_addresses(id)),
             up: true,
             frozen: false,
             paused: false,

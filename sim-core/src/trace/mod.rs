@@ -53,7 +53,7 @@ impl Log {
 impl Kernel {
     #[cold]
     pub(crate) fn log_poll(&mut self, key: Key) {
-        let label = self.label(key).map(ToString::to_string).unwrap_or_default();
-        self.record(|| Event::new("poll", label));
+        let label = self.label(key);
+        self.record(|| Event::new("poll", label.to_string()));
     }
 }
