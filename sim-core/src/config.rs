@@ -16,7 +16,7 @@ pub struct Config {
     pub schedule: Schedule,
     /// How much virtual time the run may take; [`Config::TIME_LIMIT`] unless set.
     pub time_limit: Duration,
-    /// Where the wall clocks start, ns since 1970; [`EPOCH`] unless set.
+    /// Where the wall clocks start, ns since 1970; [`EPOCH`] unless set, and at most 2⁶³ − 1, in the year 2262.
     pub epoch: u64,
     /// Keep the log of events and deviations.
     pub record: bool,

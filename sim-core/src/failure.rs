@@ -24,8 +24,6 @@ pub enum FailureKind {
     Spin,
     /// A bound of the simulator was reached.
     Limit,
-    /// Code asked the host for something that breaks the seed.
-    Violation,
     /// The operating-system process of the run died.
     Crash,
     /// Two runs of one seed differ.
@@ -44,7 +42,6 @@ impl FailureKind {
             FailureKind::TimeLimit => "time-limit",
             FailureKind::Spin => "spin",
             FailureKind::Limit => "limit",
-            FailureKind::Violation => "violation",
             FailureKind::Crash => "crash",
             FailureKind::Nondeterminism => "nondeterminism",
         }
@@ -121,6 +118,11 @@ impl Failure {
         failure.node = Some(node.to_string());
         failure.task = Some(spin.task.to_string());
         failure
+    }
+
+    pub(crate) fn event_spin(last: &str) -> Self {
+        let message = format!("events go on and on at one instant of virtual time; the last was {last}");
+        Failure::new(FailureKind::Spin, "", message)
     }
 
     pub(crate) fn too_many_tasks(bound: usize) -> Self {

@@ -16,7 +16,7 @@ pub(crate) fn install() {
 fn decide(site: Site) -> bool {
     world::try_with(|w| {
         let mut kernel = w.try_kernel()?;
-        let place = h(text(site.file), u64::from(site.line) << 32 | u64::from(site.column));
+        let place = h(text(site.module), u64::from(site.line) << 32 | u64::from(site.column));
         let active = one_in(root(Kind::Hook, place, 0));
         if kernel.decide(active.0, Kind::Hook, place, active.1) == 0 {
             return Some(false);

@@ -3,7 +3,6 @@
 //! Each function says `None` or `false` when this thread runs no simulation, or when the simulator itself is at
 //! work: the guard then asks the real system.
 
-use crate::FailureKind;
 use crate::world;
 use std::sync::OnceLock;
 
@@ -36,19 +35,6 @@ pub fn monotonic() -> Option<u64> {
 /// The wall clock of the current node, ns since 1970.
 pub fn realtime() -> Option<u64> {
     world::try_with(|w| w.try_kernel().map(|k| k.realtime())).flatten()
-}
-
-/// Reports that code of a simulation asked the host for what would break the seed. The run fails after the current
-/// poll.
-pub fn violation(call: &'static str, remedy: &'static str, backtrace: String) {
-    let _ = world::try_with(|w| {
-        let mut kernel = w.try_kernel()?;
-        let message = format!("{call} was called inside a simulation: {remedy}");
-        let mut failure = crate::Failure::new(FailureKind::Violation, call, message);
-        failure.details = backtrace.lines().map(str::to_string).collect();
-        kernel.fail_with(failure);
-        Some(())
-    });
 }
 
 /// Virtual time since the start, ns, and the name of the node whose code runs: for log lines.

@@ -30,6 +30,12 @@ impl Current {
     pub(crate) const HARNESS: Current = Current { task: None, node: NodeId::HARNESS, dead: false };
 }
 
+/// What a source says of a decision: bits to map to a value, or the value.
+pub(crate) enum Drawn {
+    Bits(u64),
+    Value(u64),
+}
+
 /// What the world must do next, outside of any borrow.
 pub(crate) enum Step {
     Poll(Key, BoxTask),
@@ -192,12 +198,28 @@ impl Kernel {
     /// `target` says whom it is about, for the log of deviations.
     #[inline]
     pub fn decide(&mut self, name: Name, kind: Kind, target: u64, dist: impl FnOnce(u64) -> u64) -> u64 {
-        self.stats.decisions += 1;
-        let value = match &self.source {
-            Source::Seeded(_) => dist(mix(self.draw_key ^ name)),
-            Source::Explicit { deviations, .. } => deviations.get(&name).copied().unwrap_or(0),
-            Source::Spliced { .. } => dist(mix(mix(self.source.seed(self.now)) ^ name)),
+        let value = match self.draw(name) {
+            Drawn::Bits(bits) => dist(bits),
+            Drawn::Value(value) => value,
         };
+        self.decided(name, kind, target, value);
+        value
+    }
+
+    /// What the source says of a decision.
+    #[inline]
+    pub(crate) fn draw(&self, name: Name) -> Drawn {
+        match &self.source {
+            Source::Seeded(_) => Drawn::Bits(mix(self.draw_key ^ name)),
+            Source::Explicit { deviations, .. } => Drawn::Value(deviations.get(&name).copied().unwrap_or(0)),
+            Source::Spliced { .. } => Drawn::Bits(mix(mix(self.source.seed(self.now)) ^ name)),
+        }
+    }
+
+    /// Folds, counts and lists the value of a decision.
+    #[inline]
+    pub(crate) fn decided(&mut self, name: Name, kind: Kind, target: u64, value: u64) {
+        self.stats.decisions += 1;
         self.fold(name ^ value);
         if value != 0 {
             self.stats.deviations += 1;
@@ -205,7 +227,6 @@ impl Kernel {
                 log.deviations.push(Deviation { name, kind, target, value, at: self.now });
             }
         }
-        value
     }
 
     /// Plans an event for a subsystem at a time of the world, not before now. What happens in it is caused by
@@ -382,6 +403,19 @@ impl Kernel {
         }
     }
 
+    #[cold]
+    fn describe(&self, what: &What) -> String {
+        let name = |node: NodeId| &self.machine(node).name;
+        match what {
+            What::Boot(node, _) => format!("the start of the program of node {}", name(*node)),
+            What::StopDeadline(node, _) => format!("the deadline of a stop of node {}", name(*node)),
+            What::Action(_) => "an action of the test".to_string(),
+            What::Subsystem(..) => "a packet, or another event of a subsystem".to_string(),
+            What::Task(key) | What::Resume(key) => format!("a wake of the task {}", self.label(*key)),
+            What::Waker(_) => "a timer".to_string(),
+        }
+    }
+
     /// Makes the next event the cause of what follows.
     #[inline]
     fn advance(&mut self) -> Option<Due> {
@@ -397,11 +431,16 @@ impl Kernel {
             return None;
         }
         debug_assert!(due.time >= self.now, "time goes back");
+        let honest = self.executor.next_event(due.time > self.now);
         self.now = due.time;
+        if !honest {
+            let failure = Failure::event_spin(&self.describe(&due.what));
+            self.fail_with(failure);
+            return None;
+        }
         self.stats.events += 1;
         self.naming.set_cause(due.name);
         self.current = Current::HARNESS;
-        self.executor.next_event();
         self.fold(due.time ^ due.name);
         Some(due)
     }

@@ -4,6 +4,7 @@ use crate::world;
 use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Once;
 
 /// A panic of a task.
@@ -15,8 +16,12 @@ pub(crate) struct Caught {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Caught>> = const { RefCell::new(None) };
+    /// The latest panics, the last one first: user code may catch one, and raise an older one again.
+    static LATEST: RefCell<VecDeque<Caught>> = const { RefCell::new(VecDeque::new()) };
 }
+
+/// How many panics are remembered.
+const KEPT: usize = 16;
 
 /// Sets the process's panic hook, once: a panic on a thread that runs a simulation is kept for the run's failure
 /// and not printed; every other goes to the hook that was there.
@@ -32,14 +37,28 @@ pub fn install() {
                 backtrace: backtrace.then(|| Backtrace::force_capture().to_string()),
             };
             // A thread that is going away keeps nothing.
-            let _ = LAST.try_with(|last| last.replace(Some(caught)));
+            let _ = LATEST.try_with(|latest| {
+                let mut latest = latest.borrow_mut();
+                latest.truncate(KEPT - 1);
+                latest.push_front(caught);
+            });
         }));
     });
 }
 
-/// What the hook kept of the last panic on this thread.
-pub(crate) fn take() -> Option<Caught> {
-    LAST.with(RefCell::take)
+/// What the hook kept of the panic with this payload; of one that it does not know, the message alone.
+pub(crate) fn of(payload: &(dyn Any + Send)) -> Caught {
+    let message = message(payload);
+    let known = LATEST.with_borrow_mut(|latest| {
+        let place = latest.iter().position(|caught| caught.message == message)?;
+        latest.remove(place)
+    });
+    known.unwrap_or_else(|| Caught { message: message.to_string(), ..Caught::default() })
+}
+
+/// Forgets all panics of this thread.
+pub(crate) fn forget() {
+    LATEST.with_borrow_mut(VecDeque::clear);
 }
 
 /// The message of a panic's payload.

@@ -60,16 +60,10 @@ impl Sim {
     /// order of declaration.
     #[track_caller]
     pub fn node(&self, name: &str) -> Node {
-        let (id, new) = self.with(|w| {
+        let id = self.with(|w| {
             let mut kernel = w.kernel();
-            match kernel.by_name(name) {
-                Some(id) => (id, false),
-                None => (kernel.add_machine(name), true),
-            }
+            kernel.by_name(name).unwrap_or_else(|| kernel.add_machine(name))
         });
-        if new {
-            self.with(|w| w.for_subsystems(|s| s.machine_added(w, id)));
-        }
         Node::new(self.world, id)
     }
 
@@ -95,7 +89,7 @@ impl Sim {
     #[track_caller]
     pub fn at(&self, at: Duration, action: impl FnOnce() + 'static) {
         self.with(|w| {
-            let key = w.add_action(Box::new(action));
+            let Some(key) = w.add_action(Box::new(action)) else { return };
             let mut kernel = w.kernel();
             let name = kernel.name(Kind::Phase, 0);
             kernel.push_event(nanos(at), name, What::Action(key));
@@ -113,7 +107,7 @@ impl Sim {
     pub async fn phase(&self, tag: &str, at: Duration) {
         let (sent, done) = handover();
         self.with(|w| {
-            let key = w.add_action(Box::new(move || sent.fire()));
+            let Some(key) = w.add_action(Box::new(move || sent.fire())) else { return };
             let mut kernel = w.kernel();
             let name = decision::root(Kind::Phase, crate::hash::text(tag), 0);
             kernel.push_event(nanos(at), name, What::Action(key));

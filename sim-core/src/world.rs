@@ -35,8 +35,6 @@ pub trait Subsystem: Sync {
     fn name(&self) -> &'static str;
     /// An event that it posted is due.
     fn event(&self, world: &World, tag: u8, key: Key);
-    /// A machine was declared.
-    fn machine_added(&self, _world: &World, _node: NodeId) {}
     /// A process is about to end; its tasks have not been dropped yet.
     fn process_died(&self, world: &World, node: NodeId, death: Death);
     /// The run is over: forget everything, keep the memory.
@@ -65,6 +63,24 @@ thread_local! {
     /// Whether a world runs here. It needs no destructor, so that asking costs nothing and allocates nothing, even on
     /// a thread that is starting or ending: the guards ask at every reading of the clock.
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes the thread's world current until it is dropped, however the run ends.
+struct Running(WorldId);
+
+impl Running {
+    fn begin(world: WorldId) -> Self {
+        waker::open_inbox(world);
+        ACTIVE.set(true);
+        Running(world)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        ACTIVE.set(false);
+        waker::close_inbox(self.0);
+    }
 }
 
 /// Calls `f` with the world that runs on this thread, if there is one.
@@ -165,7 +181,10 @@ impl World {
     pub fn attach(&self, subsystem: &'static dyn Subsystem) -> SubsystemId {
         let mut all = self.subsystems.borrow_mut();
         all.push(subsystem);
-        SubsystemId(u8::try_from(all.len() - 1).expect("a world has at most 256 subsystems"))
+        match u8::try_from(all.len() - 1) {
+            Ok(id) => SubsystemId(id),
+            Err(_) => panic!("a world has at most 256 subsystems: {:?} is one too many", subsystem.name()),
+        }
     }
 
     /// Checks that a handle belongs to this world.
@@ -202,8 +221,14 @@ impl World {
         all.into_iter().for_each(&mut f);
     }
 
-    pub(crate) fn add_action(&self, action: Box<dyn FnOnce()>) -> Key {
-        self.actions.borrow_mut().insert(action)
+    /// Whether what runs now may act: what is left of a dead process may not.
+    pub(crate) fn acts(&self) -> bool {
+        self.kernel().actor().is_some()
+    }
+
+    /// Keeps an action for its event; one of a dead process is dropped.
+    pub(crate) fn add_action(&self, action: Box<dyn FnOnce()>) -> Option<Key> {
+        self.acts().then(|| self.actions.borrow_mut().insert(action))
     }
 
     /// The generator for the next application randomness: the seed's key, and a name by cause as nonce.
@@ -247,8 +272,7 @@ impl World {
         self.backtrace.set(config.backtrace);
         *self.random.borrow_mut() = None;
         self.kernel().add_machine(HARNESS);
-        waker::open_inbox(self.id());
-        ACTIVE.set(true);
+        let _current = Running::begin(self.id());
         let mut output = None;
         if let Some(main) = self.start(body, label) {
             self.drive();
@@ -256,8 +280,6 @@ impl World {
         }
         let outcome = self.outcome(output);
         self.end();
-        ACTIVE.set(false);
-        waker::close_inbox(self.id());
         outcome
     }
 
@@ -406,9 +428,10 @@ impl World {
         }
         let wakers = self.kernel().clear_events();
         let actions = std::mem::take(&mut *self.actions.borrow_mut());
-        let machines = std::mem::take(&mut self.kernel().machines);
-        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, machines))));
-        let _ = panics::take();
+        // The machines stay until the next run: a destructor may still ask for the time.
+        let programs = self.kernel().take_programs();
+        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, programs))));
+        panics::forget();
     }
 }
 

@@ -137,3 +137,14 @@ fn actions_come_at_their_time() {
         assert_eq!(*seen.borrow(), [(10, ms(10)), (20, ms(20)), (30, ms(30))]);
     });
 }
+
+#[test]
+fn an_interval_that_never_ticks_again_is_no_mistake() {
+    simulate(|_| async {
+        let mut ticks = interval(Duration::MAX);
+        ticks.tick().await;
+        assert!(timeout(Duration::from_secs(3600), ticks.tick()).await.is_err());
+        ticks.reset();
+        ticks.reset_after(Duration::MAX);
+    });
+}

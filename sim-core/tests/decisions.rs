@@ -118,6 +118,15 @@ fn randomness_is_even_and_uses_the_traits_of_rand_core() {
     assert!(empty.result.unwrap_err().message.contains("empty range 5..5"));
 }
 
+#[test]
+fn a_distribution_may_use_the_world() {
+    use sim_core::decision::{Kind, below, decide, root};
+    let outcome = run(Config::seed(1), |_| async {
+        decide(root(Kind::Arg, 1, 1), Kind::Arg, 1, |draw| below(draw, 1 + rand::range(0..10)))
+    });
+    assert!(outcome.result.unwrap() < 10);
+}
+
 /// Changing what a seed means breaks every saved failure: this must only change on purpose, with a note in the
 /// change log.
 #[test]

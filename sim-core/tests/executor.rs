@@ -401,3 +401,41 @@ fn reports_call_a_task_by_its_name() {
     let task = outcome.result.unwrap_err().task.unwrap();
     assert!(task.starts_with("\"refill\" spawned at") && task.contains("executor.rs"), "{task}");
 }
+
+#[test]
+fn events_that_go_on_and_on_at_one_instant_are_found() {
+    fn again(sim: Sim) {
+        sim.after(Duration::ZERO, move || again(sim));
+    }
+    let failure = simulate(|sim| async move {
+        again(sim);
+        sleep(Duration::from_secs(1)).await;
+    });
+    let failure = failure.result.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Spin);
+    assert!(failure.message.ends_with("an action of the test"), "{failure}");
+
+    let failure = simulate(|sim| async move {
+        let restart = sim_core::ExitPolicy::Restart(Duration::ZERO);
+        sim.node("eager").on_exit(restart).run(|| async {});
+        sleep(Duration::from_secs(1)).await;
+    });
+    let failure = failure.result.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Spin);
+    assert!(failure.message.contains("node eager"), "{failure}");
+}
+
+#[test]
+fn a_panic_that_is_raised_again_keeps_its_place() {
+    let outcome = simulate(|sim| async move {
+        let node = sim.node("a").on_panic(PanicPolicy::Catch);
+        let mut set = JoinSet::new();
+        set.spawn_on_node(async { panic!("first") }, node);
+        sleep(Duration::from_millis(1)).await;
+        let caught = std::panic::catch_unwind(|| panic!("second, which is caught"));
+        assert!(caught.is_err());
+        set.join_all().await
+    });
+    let failure = outcome.result.unwrap_err();
+    assert_eq!(failure.message, "first");
+}

@@ -180,9 +180,16 @@ struct Noisy(Rc<RefCell<Vec<String>>>);
 impl Drop for Noisy {
     fn drop(&mut self) {
         // What a destructor of a dead process tries: none of it may happen.
-        let log = self.0.clone();
-        log.borrow_mut().push("dropped".into());
-        spawn(async move { log.borrow_mut().push("ran".into()) });
+        self.0.borrow_mut().push("dropped".into());
+        let say = |what: &'static str| {
+            let log = self.0.clone();
+            move || log.borrow_mut().push(what.into())
+        };
+        let (ran, elsewhere, later) = (say("ran"), say("ran elsewhere"), say("ran later"));
+        spawn(async move { ran() });
+        Sim::current().node("b").spawn(async move { elsewhere() });
+        Sim::current().after(ms(1), later);
+        Sim::current().node("b").kill();
     }
 }
 
@@ -191,6 +198,7 @@ fn destructors_of_a_dead_process_have_no_effect() {
     for end in [Node::kill, Node::power_cut] {
         let outcome = simulate(move |sim| async move {
             let log = Rc::new(RefCell::new(Vec::new()));
+            let (_, ticks) = ticker(sim.node("b"));
             let node = sim.node("a");
             let noisy = Noisy(log.clone());
             let task = node.spawn(async move {
@@ -201,6 +209,7 @@ fn destructors_of_a_dead_process_have_no_effect() {
             end(node);
             assert!(task.await.unwrap_err().is_cancelled());
             sleep(ms(10)).await;
+            assert!(ticks.get() > 5, "another node goes on");
             log.take()
         });
         assert_eq!(outcome.result.unwrap(), ["dropped"]);
@@ -330,9 +339,72 @@ fn addresses_are_given_by_order_and_can_be_chosen() {
 }
 
 #[test]
-fn the_harness_cannot_be_killed() {
-    let outcome = simulate(|sim| async move { sim.harness().kill() });
-    assert!(outcome.result.unwrap_err().message.contains("the harness cannot be killed"));
+fn no_fault_touches_the_harness() {
+    let faults: [fn(Node); 9] = [
+        Node::kill,
+        Node::power_cut,
+        Node::pause,
+        Node::freeze,
+        |node| drop(node.stop()),
+        |node| _ = node.run(|| async {}),
+        |node| _ = node.on_panic(PanicPolicy::Kill),
+        |node| _ = node.poll_cost(ms(1)..=ms(1)),
+        |node| _ = node.clock().drift_ppm(1),
+    ];
+    for (i, fault) in faults.into_iter().enumerate() {
+        let outcome = simulate(move |sim| async move {
+            fault(sim.harness());
+            if i == 4 {
+                sim.harness().stop().await;
+            }
+        });
+        let message = outcome.result.unwrap_err().message;
+        assert!(message.starts_with("the harness cannot"), "{i}: {message}");
+    }
+}
+
+#[test]
+fn a_restarted_process_finds_its_cores_free() {
+    simulate(|sim| async move {
+        let node = sim.node("a").poll_cost(ms(500)..=ms(500));
+        (0..10).for_each(|_| drop(node.spawn(async {})));
+        sleep(ms(1)).await;
+        node.kill();
+        let start = sim.elapsed();
+        node.spawn(async {}).await.unwrap();
+        assert_eq!(sim.elapsed(), start);
+    })
+    .result
+    .unwrap();
+}
+
+#[test]
+fn destructors_at_the_end_of_a_run_may_ask_for_the_time() {
+    struct Asks;
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            assert!(sim_core::host::monotonic().is_some() && sim_core::host::stamp().is_some());
+            let _ = (sim_core::time::Instant::now(), sim_core::rand::u64());
+            spawn(async {});
+            Sim::current().after(ms(1), || {});
+        }
+    }
+    let outcome = simulate(|sim| async move {
+        let (action, program, task) = (Asks, Asks, Asks);
+        sim.after(ms(60_000), move || drop(action));
+        let program = Rc::new(program);
+        sim.node("a").run(move || {
+            let _kept = program.clone();
+            pending::<()>()
+        });
+        spawn(async move {
+            let _kept = task;
+            pending::<()>().await
+        });
+        yield_now().await;
+    });
+    outcome.result.unwrap();
+    simulate(|_| async {}).result.unwrap();
 }
 
 #[test]

@@ -25,8 +25,8 @@ use std::sync::OnceLock;
 /// A place in the code that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// Its file, as `file!()` says.
-    pub file: &'static str,
+    /// Its module, as `module_path!()` says: a file's path would differ from machine to machine.
+    pub module: &'static str,
     /// Its line.
     pub line: u32,
     /// Its column.
@@ -56,7 +56,7 @@ pub fn fires(site: Site) -> bool {
 #[macro_export]
 macro_rules! buggify {
     () => {
-        $crate::fires($crate::Site { file: file!(), line: line!(), column: column!() })
+        $crate::fires($crate::Site { module: module_path!(), line: line!(), column: column!() })
     };
 }
 

@@ -51,6 +51,11 @@ impl Instant {
         self.0.checked_sub(earlier.0).map(Duration::from_nanos)
     }
 
+    /// This moment and `duration`, or the end of the clock's range if that is sooner.
+    pub(crate) fn saturating_add(self, duration: Duration) -> Instant {
+        self.checked_add(duration).unwrap_or(Instant(u64::MAX))
+    }
+
     /// This moment and `duration`, unless that is beyond the clock's range of 584 years.
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_add(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
@@ -68,6 +73,8 @@ impl fmt::Debug for Instant {
     }
 }
 
+/// # Panics
+/// If the sum is beyond the clock's range of 584 years.
 impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, duration: Duration) -> Instant {
@@ -81,6 +88,8 @@ impl AddAssign<Duration> for Instant {
     }
 }
 
+/// # Panics
+/// If the difference is before the clock's start.
 impl Sub<Duration> for Instant {
     type Output = Instant;
     fn sub(self, duration: Duration) -> Instant {

@@ -40,11 +40,11 @@ pub enum MissedTickBehavior {
 impl MissedTickBehavior {
     fn next(self, tick: Instant, now: Instant, period: Duration) -> Instant {
         match self {
-            MissedTickBehavior::Burst => tick + period,
-            MissedTickBehavior::Delay => now + period,
+            MissedTickBehavior::Burst => tick.saturating_add(period),
+            MissedTickBehavior::Delay => now.saturating_add(period),
             MissedTickBehavior::Skip => {
                 let late = nanos(now - tick) % nanos(period).max(1);
-                now + period - Duration::from_nanos(late)
+                now.saturating_add(period) - Duration::from_nanos(late)
             }
         }
     }
@@ -69,10 +69,10 @@ impl Interval {
         ready!(self.sleep.as_mut().poll(cx));
         let (tick, now) = (self.sleep.deadline(), Instant::now());
         // As tokio does: a few milliseconds late is still in time.
-        let next = if now > tick + Duration::from_millis(5) {
+        let next = if now > tick.saturating_add(Duration::from_millis(5)) {
             self.missed.next(tick, now, self.period)
         } else {
-            tick + self.period
+            tick.saturating_add(self.period)
         };
         self.sleep.as_mut().reset(next);
         Poll::Ready(tick)
@@ -80,7 +80,7 @@ impl Interval {
 
     /// The next tick is a full period from now.
     pub fn reset(&mut self) {
-        let next = Instant::now() + self.period;
+        let next = Instant::now().saturating_add(self.period);
         self.sleep.as_mut().reset(next);
     }
 
@@ -91,7 +91,7 @@ impl Interval {
 
     /// The next tick is `after` from now.
     pub fn reset_after(&mut self, after: Duration) {
-        let next = Instant::now() + after;
+        let next = Instant::now().saturating_add(after);
         self.sleep.as_mut().reset(next);
     }
 

@@ -53,7 +53,7 @@ impl NodeClock {
 
     /// What the wall clock shows at a time of the world, ns since 1970; never before 1970.
     pub(crate) fn realtime(&self, now: u64) -> u64 {
-        (i128::from(self.monotonic(now)) + i128::from(self.wall_offset)).max(0) as u64
+        (i128::from(self.monotonic(now)) + i128::from(self.wall_offset)).clamp(0, u64::MAX.into()) as u64
     }
 
     /// When, in world time, the monotonic clock shows `deadline`: rounded up, so that a sleep never ends before

@@ -14,6 +14,7 @@ pub use source::Source;
 pub(crate) use naming::Naming;
 
 use crate::hash::h;
+use crate::kernel::Drawn;
 use serde::{Deserialize, Serialize};
 
 /// The name of a decision, an event or a task: a hash of its cause, its kind, its target and an ordinal.
@@ -108,7 +109,13 @@ pub const fn part(name: Name, number: u64) -> Name {
 /// Outside of a simulation.
 #[track_caller]
 pub fn decide(name: Name, kind: Kind, target: u64, dist: impl FnOnce(u64) -> u64) -> u64 {
-    crate::world::with(|w| w.kernel().decide(name, kind, target, dist))
+    // The distribution is the caller's code: nothing may be borrowed around it.
+    let value = match crate::world::with(|w| w.kernel().draw(name)) {
+        Drawn::Bits(bits) => dist(bits),
+        Drawn::Value(value) => value,
+    };
+    crate::world::with(|w| w.kernel().decided(name, kind, target, value));
+    value
 }
 
 /// A decision that was not boring.

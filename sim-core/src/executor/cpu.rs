@@ -4,11 +4,10 @@
 //! cost, a task's next poll waits until a core is free, packets arrive in between, queues build up. Slow CPU, a
 //! pause of a garbage collector and overload are this one mechanism.
 
-use crate::hash::below;
 use std::time::Duration;
 
 /// The cores of a node.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Cpu {
     /// Until when each core is taken, ns of world time; empty stands for one free core.
     busy: Vec<u64>,
@@ -30,9 +29,14 @@ impl Cpu {
         self.cost = (crate::clock::nanos(least), crate::clock::nanos(most));
     }
 
-    /// What a poll costs for a draw, less the least.
-    pub(crate) fn extra(&self, draw: u64) -> u64 {
-        below(draw, (self.cost.1 - self.cost.0).saturating_add(1))
+    /// The polls that the cores were taken for will not come: their process is dead.
+    pub(crate) fn release(&mut self) {
+        self.busy.fill(0);
+    }
+
+    /// How many ns more than the least a poll may cost.
+    pub(crate) fn spread(&self) -> u64 {
+        self.cost.1 - self.cost.0
     }
 
     /// Takes the core that is free first for a poll that costs `extra` more than the least; gives when it starts.
@@ -61,6 +65,9 @@ mod tests {
         let starts: Vec<u64> = [0, 20, 0, 0].into_iter().map(|extra| cpu.reserve(100, extra)).collect();
         assert_eq!(starts, [100, 100, 110, 120]);
         assert_eq!(cpu.reserve(500, 0), 500);
-        assert_eq!(cpu.extra(u64::MAX), 20);
+        assert_eq!(cpu.spread(), 20);
+        cpu.reserve(500, 1000);
+        cpu.release();
+        assert_eq!(cpu.reserve(500, 0), 500);
     }
 }

@@ -87,14 +87,17 @@ pub(crate) struct Executor {
     panics: BTreeMap<Key, Panic>,
     ready: Ready,
     strategy: Strategy,
-    /// Polls since the last event.
+    /// Polls at this instant.
     burst: u64,
+    /// Events at this instant.
+    events: u64,
 }
 
-/// So many polls at one instant, or consecutive ones that the same task asked for itself, and it spins. Honest
-/// bursts stay far below both.
-const BURST_BOUND: u64 = 1 << 27;
+/// So many polls at one instant, or consecutive ones that the same task asked for itself, or events at one instant, and
+/// something spins. Honest bursts stay far below: there cannot be more timers at one instant than tasks.
+const BURST_BOUND: u64 = 1 << 26;
 const SPIN_BOUND: u32 = 1 << 22;
+const EVENT_BOUND: u64 = 1 << 22;
 
 /// A task that never waits for anything.
 pub(crate) struct Spin {
@@ -113,6 +116,7 @@ impl Executor {
             ready: Ready::new(),
             strategy: Strategy::Fifo,
             burst: 0,
+            events: 0,
         }
     }
 
@@ -125,6 +129,7 @@ impl Executor {
         self.ready.clear();
         self.strategy = Strategy::new(schedule, seed);
         self.burst = 0;
+        self.events = 0;
     }
 
     /// How many tasks were ever alive at once.
@@ -133,8 +138,13 @@ impl Executor {
     }
 
     #[inline]
-    pub(crate) fn next_event(&mut self) {
-        self.burst = 0;
+    pub(crate) fn next_event(&mut self, time_moves: bool) -> bool {
+        if time_moves {
+            self.burst = 0;
+            self.events = 0;
+        }
+        self.events += 1;
+        self.events <= EVENT_BOUND
     }
 
     #[inline]
@@ -142,11 +152,18 @@ impl Executor {
         self.slots.get_mut(key.slot as usize).filter(|s| s.generation == key.generation)
     }
 
+    /// The task that a waker means, which holds only some bits of its generation.
+    #[inline]
+    fn woken(&mut self, key: Key) -> Option<(Key, &mut Slot)> {
+        let s = self.slots.get_mut(key.slot as usize)?;
+        let meant = (s.generation ^ key.generation) & waker::MASK == 0;
+        meant.then(|| (Key { slot: key.slot, generation: s.generation }, s))
+    }
+
     #[inline]
     fn release(&mut self, key: Key) {
         let s = &mut self.slots[key.slot as usize];
-        // As many bits as a waker holds, so that both agree on what is stale.
-        s.generation = (s.generation + 1) & waker::MASK;
+        s.generation = s.generation.wrapping_add(1);
         s.state = State::Free;
         self.free.push(key.slot);
         if !self.names.is_empty() {
@@ -175,7 +192,8 @@ impl Kernel {
         task: BoxTask,
         label: Label,
     ) -> Result<Key, BoxTask> {
-        let Some(node) = node.or(self.actor()).filter(|&node| self.machine(node).up) else {
+        // What is left of a dead process may not act, not even on another node.
+        let Some(node) = self.actor().and(node.or(self.actor())).filter(|&node| self.machine(node).up) else {
             return Err(task);
         };
         let name = self.name(Kind::Spawn, node.0.into());
@@ -223,7 +241,7 @@ impl Kernel {
     /// Queues a task for its next poll; waking a queued task does nothing.
     #[inline]
     pub(crate) fn wake(&mut self, key: Key) {
-        let Some(s) = self.executor.slot(key) else { return };
+        let Some((key, s)) = self.executor.woken(key) else { return };
         match s.state {
             State::Idle => {
                 s.state = State::Queued;
@@ -293,7 +311,7 @@ impl Kernel {
     /// Wakes a task while no other is ready, and takes it out for its poll without a detour through the queue.
     #[inline]
     pub(crate) fn wake_alone(&mut self, key: Key) -> Option<(Key, BoxTask)> {
-        let s = self.executor.slot(key)?;
+        let (key, s) = self.executor.woken(key)?;
         if s.state != State::Idle {
             return None;
         }
@@ -352,8 +370,9 @@ impl Kernel {
             return false;
         }
         let name = self.name(Kind::Cpu, node.0.into());
-        let cpu = self.machines[node.0 as usize].cpu.clone();
-        let extra = self.decide(h(name, 1), Kind::Cpu, node.0.into(), |draw| cpu.extra(draw));
+        let spread = self.machines[node.0 as usize].cpu.spread();
+        let dist = |draw| below(draw, spread.saturating_add(1));
+        let extra = self.decide(h(name, 1), Kind::Cpu, node.0.into(), dist);
         let start = self.machines[node.0 as usize].cpu.reserve(now, extra);
         let s = &mut self.executor.slots[key.slot as usize];
         s.charged = true;

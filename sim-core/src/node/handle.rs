@@ -3,6 +3,7 @@
 use super::life::STOP_WITHIN;
 use super::{Death, ExitPolicy, Machine, NodeId, PanicPolicy, Verdict};
 use crate::executor::{JoinHandle, Label, spawn_on};
+use crate::slab::Key;
 use crate::world::{self, World, WorldId};
 use std::fmt;
 use std::future::Future;
@@ -99,6 +100,13 @@ impl Node {
         })
     }
 
+    /// # Panics
+    /// If this is the harness: the body of the test runs on it, and no fault touches it.
+    #[track_caller]
+    fn not_the_harness(self, what: &str) {
+        assert!(self.id != NodeId::HARNESS, "the harness cannot {what}: the body of the test runs on it");
+    }
+
     #[track_caller]
     fn machine<R>(self, f: impl FnOnce(&mut Machine) -> R) -> R {
         self.with(|w| f(w.kernel().machine_mut(self.id)))
@@ -167,7 +175,8 @@ impl Node {
         self.with_addresses(addresses)
     }
 
-    /// Sets its program and starts it. The program is called anew for each process: after a kill and a start, after
+    /// Sets its program and starts it, unless one runs already: then it is the next process that runs the new one. The
+    /// program is called anew for each process: after a kill and a start, after
     /// a power cut and a restart.
     #[track_caller]
     pub fn run<F, Fut>(self, program: F) -> Self
@@ -176,6 +185,7 @@ impl Node {
         Fut: Future + 'static,
         Fut::Output: Verdict,
     {
+        self.not_the_harness("run a program");
         let program = Program::new(program, Label::here());
         let previous = self.machine(|m| m.program.replace(program));
         drop(previous);
@@ -205,6 +215,9 @@ impl Node {
     /// What follows when one of its tasks panics.
     #[track_caller]
     pub fn on_panic(self, policy: PanicPolicy) -> Self {
+        if matches!(policy, PanicPolicy::Kill | PanicPolicy::Restart(_)) {
+            self.not_the_harness("be killed by a panic");
+        }
         self.machine(|m| m.on_panic = policy);
         self
     }
@@ -223,6 +236,7 @@ impl Node {
     #[track_caller]
     pub fn poll_cost(self, cost: RangeInclusive<Duration>) -> Self {
         let (least, most) = (*cost.start(), *cost.end());
+        self.not_the_harness("be slow");
         assert!(
             least <= most,
             "the poll cost {cost:?} is an empty range: the least must not exceed the most"
@@ -248,18 +262,19 @@ impl Node {
 
     /// Asks the process to stop, waits until it has ended, and kills it if that takes longer than `within`.
     pub async fn stop_within(self, within: Duration) {
-        assert_ne!(
-            self.id,
-            NodeId::HARNESS,
-            "the harness cannot be stopped: the body of the test runs on it"
-        );
+        self.not_the_harness("be stopped");
         let life = self.machine(|m| m.life);
-        self.with(|w| w.request_stop(self.id, within));
-        Ended { node: self, life }.await;
+        self.with(|w| {
+            if w.acts() {
+                w.request_stop(self.id, within);
+            }
+        });
+        Ended { node: self, life, place: None }.await;
     }
 
     /// Ends the process as kill -9 does. Its kernel closes its sockets: what was sent still drains, then FIN, or RST
-    /// where data was unread. The machine stays up. Destructors of its tasks have no effect on the world.
+    /// where data was unread. The machine stays up, and if it stood still it goes on. Destructors of its tasks have no
+    /// effect on the world.
     #[track_caller]
     pub fn kill(self) {
         self.end(Death::Kill);
@@ -273,17 +288,23 @@ impl Node {
 
     #[track_caller]
     fn end(self, death: Death) {
-        assert_ne!(self.id, NodeId::HARNESS, "the harness cannot be killed: the body of the test runs on it");
-        if self.is_up() {
-            self.with(|w| w.end_process(self.id, death));
-        }
+        self.not_the_harness("be killed");
+        self.with(|w| {
+            if w.acts() && w.kernel().machine(self.id).up {
+                w.end_process(self.id, death);
+            }
+        });
     }
 
     /// Gives it power again, if it has none, and starts its program, if it does not run.
     #[track_caller]
     pub fn start(self) {
-        self.machine(|m| m.up = true);
-        self.with(|w| w.boot_after(self.id, Duration::ZERO));
+        self.with(|w| {
+            if w.acts() {
+                w.kernel().machine_mut(self.id).up = true;
+                w.boot_after(self.id, Duration::ZERO);
+            }
+        });
     }
 
     /// Kills the process, if there is one, and starts the program.
@@ -314,12 +335,12 @@ impl Node {
 
     #[track_caller]
     fn still(self, paused: Option<bool>, frozen: Option<bool>) {
-        assert_ne!(
-            self.id,
-            NodeId::HARNESS,
-            "the harness cannot stand still: the body of the test runs on it"
-        );
-        self.with(|w| w.set_still(self.id, paused, frozen));
+        self.not_the_harness("stand still");
+        self.with(|w| {
+            if w.acts() {
+                w.set_still(self.id, paused, frozen);
+            }
+        });
     }
 
     /// Whether it has power.
@@ -345,21 +366,33 @@ impl Node {
 struct Ended {
     node: Node,
     life: u32,
+    place: Option<Key>,
 }
 
 impl Future for Ended {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.node.machine(|m| {
-            if m.life != self.life || !m.up {
-                return Poll::Ready(());
-            }
-            if !m.end_waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-                m.end_waiters.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let (node, life) = (self.node, self.life);
+        let replaced = node.machine(|m| {
+            let waits = m.life == life && m.up;
+            waits.then(|| m.end_waiters.wait(&mut self.place, cx.waker()))
+        });
+        match replaced {
+            Some(_dropped) => Poll::Pending,
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let Ended { node, life, place } = *self;
+        let _left = world::try_with(|w| {
+            let mut kernel = w.kernel();
+            let machine = (w.id() == node.world).then(|| kernel.machine_mut(node.id))?;
+            if machine.life == life { machine.end_waiters.leave(place) } else { None }
+        });
     }
 }
 
@@ -376,6 +409,7 @@ impl Clock {
     /// If the drift is out of the range −500,000 ..= 9,000,000 ppm.
     #[track_caller]
     pub fn drift_ppm(self, ppm: i64) -> Self {
+        self.0.not_the_harness("drift");
         let set = self.0.with(|w| w.kernel().set_drift(self.0.id, ppm));
         if let Err(error) = set {
             panic!("{error}");
@@ -386,6 +420,7 @@ impl Clock {
     /// Steps the wall clock by so many nanoseconds, forward or back, as an operator or ntpd does.
     #[track_caller]
     pub fn step(self, nanos: i64) -> Self {
+        self.0.not_the_harness("be off");
         self.0.with(|w| {
             let mut kernel = w.kernel();
             kernel.fold(nanos as u64);

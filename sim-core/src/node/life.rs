@@ -97,8 +97,8 @@ impl World {
             machine.stopping = false;
             machine.handles_stop = false;
             machine.parked.clear();
-            let waiters =
-                (std::mem::take(&mut machine.stop_waiters), std::mem::take(&mut machine.end_waiters));
+            machine.cpu.release();
+            let waiters = (machine.stop_waiters.take(), machine.end_waiters.take());
             let life = machine.life;
             kernel.look(node);
             kernel.stats.deaths += 1;
@@ -136,7 +136,7 @@ impl World {
         if policy == PanicPolicy::Fail || task.is_none() {
             return self.fail_with_panic(payload.as_ref());
         }
-        let caught = panics::take().unwrap_or_default();
+        let caught = panics::of(payload.as_ref());
         self.kernel().record(|| Event::new("panic", format!("{} at {}", caught.message, caught.location)));
         if let (Some(task), PanicPolicy::Catch) = (task, policy) {
             let removed = self.kernel().end_panicked(task, payload);
@@ -149,10 +149,7 @@ impl World {
     }
 
     fn fail_with_panic(&self, payload: &(dyn Any + Send)) {
-        let caught = panics::take().unwrap_or_else(|| panics::Caught {
-            message: panics::message(payload).to_string(),
-            ..Default::default()
-        });
+        let caught = panics::of(payload);
         let mut failure = Failure::new(FailureKind::Panic, caught.location, caught.message);
         failure.details = caught.backtrace.iter().flat_map(|b| b.lines()).map(str::to_string).collect();
         self.kernel().fail_with(failure);
@@ -172,7 +169,7 @@ impl World {
                 drop(kernel);
                 return self.end_process(node, Death::Exit);
             }
-            let waiters = std::mem::take(&mut machine.stop_waiters);
+            let waiters = machine.stop_waiters.take();
             let name = kernel.name(Kind::Timer, node.0.into());
             let at = kernel.now().saturating_add(crate::clock::nanos(within));
             kernel.push_event(at, name, What::StopDeadline(node, life));

@@ -7,11 +7,13 @@
 mod handle;
 mod life;
 mod policy;
+mod waiters;
 
 pub use handle::{Clock, Node, Program};
 pub use policy::{ExitPolicy, PanicPolicy, Verdict};
 
 pub(crate) use life::Exited;
+pub(crate) use waiters::Waiters;
 
 use crate::clock::NodeClock;
 use crate::executor::Cpu;
@@ -74,8 +76,8 @@ pub struct Machine {
     pub(crate) on_panic: PanicPolicy,
     pub(crate) handles_stop: bool,
     pub(crate) stopping: bool,
-    pub(crate) stop_waiters: Vec<Waker>,
-    pub(crate) end_waiters: Vec<Waker>,
+    pub(crate) stop_waiters: Waiters,
+    pub(crate) end_waiters: Waiters,
 }
 
 impl std::fmt::Debug for Machine {
@@ -105,8 +107,8 @@ impl Machine {
             on_panic: PanicPolicy::default(),
             handles_stop: false,
             stopping: false,
-            stop_waiters: Vec::new(),
-            end_waiters: Vec::new(),
+            stop_waiters: Waiters::default(),
+            end_waiters: Waiters::default(),
         }
     }
 }
@@ -143,11 +145,6 @@ impl Kernel {
         m.up && !m.frozen
     }
 
-    /// Which incarnation of its program a machine runs; grows with each death.
-    pub fn life(&self, node: NodeId) -> u32 {
-        self.machine(node).life
-    }
-
     /// The machine that has an address.
     pub fn by_address(&self, address: IpAddr) -> Option<NodeId> {
         // The usual address names its node; only added ones need a search.
@@ -172,6 +169,12 @@ impl Kernel {
         let before = machine.hindered;
         machine.hindered = machine.paused || machine.frozen || machine.cpu.is_on();
         self.hindered = self.hindered + u32::from(machine.hindered) - u32::from(before);
+    }
+
+    /// Takes the programs and whoever still waits for a process, to be dropped.
+    pub(crate) fn take_programs(&mut self) -> Vec<(Option<Program>, Vec<Waker>, Vec<Waker>)> {
+        let all = self.machines.iter_mut();
+        all.map(|m| (m.program.take(), m.stop_waiters.take(), m.end_waiters.take())).collect()
     }
 
     pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
