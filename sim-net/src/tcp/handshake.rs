@@ -1,6 +1,7 @@
 //! listen, connect, accept: the three packets of a handshake, and what happens when one is lost.
 
 use super::options::Options;
+use super::retransmit::FROZEN;
 use super::stream::{Fault, Phase, Stream};
 use crate::errno;
 use crate::network::{Net, Sent, tag};
@@ -171,12 +172,24 @@ impl Net {
         if client.phase != Phase::Connecting {
             return;
         }
+        if !k.reachable(client.node) {
+            return self.retry_when_unfrozen(k, key, tag::SYN_RETRY, 9);
+        }
         if client.cold.handshake.retries == SYN_RETRIES {
             return self.fail(k, key, Fault::TimedOut);
         }
         client.cold.handshake.retries += 1;
         self.traffic.retransmissions += 1;
         self.send_syn(k, key);
+    }
+
+    /// A machine that stands still sends nothing: its timer looks again.
+    fn retry_when_unfrozen(&mut self, k: &mut Kernel, key: Key, tag: u8, salt: u64) {
+        let name = h(k.cause(), salt);
+        let timer = self.post(k, k.now() + FROZEN, name, tag, key);
+        if let Some(st) = self.streams.get_mut(key) {
+            st.cold.timer = Some(timer);
+        }
     }
 
     /// A SYN is there: a new end for the listener, a refusal, or silence when the machine cannot hear it or its queue
@@ -298,6 +311,9 @@ impl Net {
         s.cold.timer = None;
         if s.phase != Phase::Accepting {
             return;
+        }
+        if !k.reachable(s.node) {
+            return self.retry_when_unfrozen(k, server, tag::SYN_ACK_RETRY, 10);
         }
         if s.cold.handshake.retries == SYN_ACK_RETRIES {
             return self.vanish(k, server);

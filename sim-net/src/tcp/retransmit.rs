@@ -22,7 +22,7 @@ const RETRIES: u32 = 15;
 /// net.ipv4.tcp_orphan_retries, which counts as 8.
 const ORPHAN_RETRIES: u32 = 8;
 /// How often a machine that stands still looks whether it stands still, ns.
-const FROZEN: u64 = 1_000_000_000;
+pub(super) const FROZEN: u64 = 1_000_000_000;
 
 impl Net {
     /// Posts the timer of the next attempt.

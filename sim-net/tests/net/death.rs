@@ -263,6 +263,43 @@ fn a_frozen_machine_is_silent_and_goes_on_afterwards() {
 }
 
 #[test]
+fn a_handshake_stands_still_with_its_machine() {
+    simulate(|sim| async move {
+        let listening = on(sim, "server", TcpListener::bind("0.0.0.0:80"));
+        let listener = listening.await.unwrap()?;
+        // The client's half: its SYN is lost, and it freezes before it sends another.
+        sim.node("client");
+        sim.partition("server", "client").forget();
+        let connecting = on(sim, "client", TcpStream::connect("server:80"));
+        sleep(ms(500)).await;
+        sim.node("client").freeze();
+        let sent = sim.traffic().retransmissions;
+        sleep(secs(500)).await;
+        assert_eq!(sim.traffic().retransmissions, sent, "a frozen client sends no SYN");
+        sim.heal();
+        sim.node("client").resume();
+        let client = timeout(secs(2), connecting).await.unwrap().unwrap()?;
+        drop((client, listener.accept().await?));
+        // The server's half: its SYN-ACK is lost, and only its own timer is left.
+        let _cut = sim.partition("server", "client").one_way();
+        let connecting = on(sim, "client", TcpStream::connect("server:80"));
+        sleep(ms(500)).await;
+        sim.node("server").freeze();
+        sim.node("client").kill();
+        assert!(connecting.await.is_err());
+        let sent = sim.traffic().retransmissions;
+        sleep(secs(500)).await;
+        assert_eq!(sim.traffic().retransmissions, sent, "a frozen server sends no SYN-ACK");
+        sim.node("server").resume();
+        sleep(secs(3)).await;
+        assert!(sim.traffic().retransmissions > sent, "it goes on afterwards");
+        sleep(secs(200)).await;
+        assert_eq!(sim.network_census().streams, 0);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_handle_of_another_world_says_so_and_may_be_dropped() {
     use sim_core::{Config, run};
     let listener = run(Config::seed(1), |_| TcpListener::bind("0.0.0.0:80")).result.unwrap().unwrap();
