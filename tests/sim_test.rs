@@ -108,6 +108,32 @@ mod subjects {
         time::sleep(Duration::from_nanos(std::process::id().into())).await;
     }
 
+    /// Wakes itself from a thread of the operating system.
+    async fn is_woken_from_outside() {
+        let mut waits = true;
+        std::future::poll_fn(move |cx| {
+            if !std::mem::replace(&mut waits, false) {
+                return std::task::Poll::Ready(());
+            }
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || waker.wake()).join().unwrap();
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+
+    #[sim_test(seeds = 3..6)]
+    async fn passes_with_a_foreign_wake() {
+        is_woken_from_outside().await;
+    }
+
+    #[sim_test(seeds = 3..6)]
+    #[should_panic(expected = "other operating-system threads")]
+    async fn fails_with_a_foreign_wake() {
+        is_woken_from_outside().await;
+        panic!("after the wake");
+    }
+
     #[sim_test(seeds = 1, time_limit = "1m")]
     #[should_panic(expected = "signature: time-limit")]
     async fn takes_too_long() {
@@ -201,6 +227,20 @@ fn nondeterminism_shows_both_courses() {
     has(&message, "two runs of this seed took different courses");
     has(&message, "first:  trace ");
     has(&message, "second: trace ");
+}
+
+#[test]
+fn what_the_simulator_remarks_is_shown() {
+    let wake = "1 wakes came from other operating-system threads: their timing cannot be reproduced";
+    let (passed, text) = run("passes_with_a_foreign_wake", &[]);
+    assert!(passed, "{text}");
+    let note = format!(
+        "sim: note on the test subjects::passes_with_a_foreign_wake, seed 3: {wake} (and 2 runs more)"
+    );
+    assert_eq!(text.matches(&note).count(), 1, "{text}");
+    has(&message("fails_with_a_foreign_wake", &[]), &format!("\n  note: {wake}\n"));
+    let without = message("fails_from_seed_nine", &[]);
+    assert!(!without.contains("note:"), "{without}");
 }
 
 #[test]

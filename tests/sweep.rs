@@ -87,6 +87,32 @@ fn a_body_that_asks_outside_of_the_seed_is_found() {
 }
 
 #[test]
+fn remarks_are_grouped_in_the_report() {
+    let report = sweep(10..20).isolate(Isolate::Thread).run(|sim: Sim| async move {
+        let mut wakes = match sim.seed() {
+            13 => 2,
+            17 => 1,
+            _ => 0,
+        };
+        std::future::poll_fn(move |cx| {
+            if wakes == 0 {
+                return std::task::Poll::Ready(());
+            }
+            wakes -= 1;
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || waker.wake()).join().unwrap();
+            std::task::Poll::Pending
+        })
+        .await;
+    });
+    let [note] = &report.notes[..] else { panic!("expected one note: {:?}", report.notes) };
+    assert_eq!((note.seed, note.runs), (13, 2));
+    assert!(note.text.starts_with("2 wakes came from other operating-system threads"), "{note}");
+    assert!(note.to_string().ends_with("(and 1 run more)"), "{note}");
+    assert_eq!(sweep(0..3).isolate(Isolate::Thread).run(waits_its_seed).notes, []);
+}
+
+#[test]
 fn no_seeds_are_no_runs() {
     let report = sweep(Seeds::from(5..5)).run(waits_its_seed);
     assert_eq!((report.runs, report.trace), (0, 0));

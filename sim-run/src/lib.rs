@@ -34,7 +34,7 @@ mod test;
 pub use builder::Builder;
 pub use run::Run;
 pub use seeds::{InvalidSeeds, Seeds};
-pub use sweep::{FailedRun, Group, Sweep, SweepReport, sweep};
+pub use sweep::{FailedRun, Group, Note, Sweep, SweepReport, sweep};
 
 /// Where a run happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

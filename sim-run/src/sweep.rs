@@ -236,6 +236,8 @@ pub struct SweepReport {
     pub failures: Vec<FailedRun>,
     /// One hash over the trace hashes of all runs in the order of the seeds.
     pub trace: u64,
+    /// What the simulator remarked, such as wakes from foreign threads: one remark of each kind.
+    pub notes: Vec<Note>,
     /// Sum over all runs.
     pub stats: Stats,
     /// Virtual time of all runs together.
@@ -253,6 +255,41 @@ pub struct FailedRun {
     pub trace: u64,
     /// What broke.
     pub failure: Failure,
+}
+
+/// A remark of the simulator, and how many runs have one of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The first seed whose run has it.
+    pub seed: u64,
+    /// What was remarked of that run.
+    pub text: String,
+    /// How many runs have a remark that differs from this one in its numbers at most.
+    pub runs: u64,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}: {}", self.seed, self.text)?;
+        match self.runs - 1 {
+            0 => Ok(()),
+            1 => write!(f, " (and 1 run more)"),
+            more => write!(f, " (and {more} runs more)"),
+        }
+    }
+}
+
+impl Note {
+    /// Adds the remarks of a run to those of the runs before it.
+    pub(crate) fn add<T>(notes: &mut Vec<Note>, run: &Run<T>) {
+        let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+        for text in &run.notes {
+            match notes.iter_mut().find(|note| words(&note.text) == words(text)) {
+                Some(note) => note.runs += 1,
+                None => notes.push(Note { seed: run.seed, text: text.clone(), runs: 1 }),
+            }
+        }
+    }
 }
 
 /// Failures with the same signature.
@@ -289,6 +326,7 @@ impl SweepReport {
         self.trace = hash::h(self.trace, run.trace);
         self.stats += run.stats;
         self.simulated += run.now;
+        Note::add(&mut self.notes, run);
         if let Err(failure) = &run.result {
             self.failures.push(FailedRun { seed: run.seed, trace: run.trace, failure: failure.clone() });
         }

@@ -10,12 +10,13 @@ use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
 use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
 use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
-use crate::{Isolate, Seeds};
+use crate::{Isolate, Note, Seeds};
 
 /// Runs of a test that does not say how many.
 const RUNS: u64 = 32;
-/// Lines of a failure's details, and of its log, that its message has room for.
+/// Lines of a failure's details, of the simulator's remarks, and of its log, that its message has room for.
 const DETAILS: usize = 6;
+const NOTES: usize = 2;
 const LOG: usize = 8;
 
 /// What the attribute and the compiler say of a test.
@@ -58,7 +59,7 @@ pub enum TestSeeds {
     Range(u64, u64),
 }
 
-/// Runs a test over its seeds.
+/// Runs a test over its seeds. What the simulator remarked of a test that passes is said on standard error.
 ///
 /// # Panics
 /// With the report of the first failure, in the order of the seeds; when an environment variable has a value that
@@ -101,7 +102,13 @@ where
         here: settings.no_fork,
         seeds,
     };
-    let Some((index, run)) = first_failure(&plan, work, alone) else { return };
+    let mut notes = Vec::new();
+    let Some((index, run)) = first_failure(&plan, work, alone, &mut notes) else {
+        for note in notes {
+            eprintln!("sim: note on the test {name}, {note}");
+        }
+        return;
+    };
     let again = match plan.here || plan.log {
         true => None,
         false => {
@@ -122,7 +129,13 @@ where
     panic!("{}", report.text());
 }
 
-fn first_failure(plan: &Plan<'_>, work: &Work<'_>, alone: bool) -> Option<(u64, Run<()>)> {
+/// The first run that fails; what was remarked of those that pass goes to `notes`.
+fn first_failure(
+    plan: &Plan<'_>,
+    work: &Work<'_>,
+    alone: bool,
+    notes: &mut Vec<Note>,
+) -> Option<(u64, Run<()>)> {
     let (mut index, mut failed) = (0, None);
     each_run(plan, work, |run| {
         if alone {
@@ -132,6 +145,7 @@ fn first_failure(plan: &Plan<'_>, work: &Work<'_>, alone: bool) -> Option<(u64, 
             failed = Some((index, run));
             return ControlFlow::Break(());
         }
+        Note::add(notes, &run);
         index += 1;
         ControlFlow::Continue(())
     });
@@ -216,7 +230,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// At most 25 lines.
+    /// At most 30 lines.
     fn text(&self) -> String {
         let Err(failure) = &self.run.result else { return String::new() };
         let again = self.again.as_ref().and_then(|run| run.result.as_ref().err());
@@ -237,6 +251,7 @@ impl Report<'_> {
         self.place(&mut text, failure, seen);
         let _ = writeln!(text, "  signature: {}", failure.signature());
         lines(&mut text, "    ", &failure.details.join("\n"), DETAILS);
+        lines(&mut text, "  note: ", &self.run.notes.join("\n"), NOTES);
         if let Some(again) = &self.again {
             let crashed = failure.kind == FailureKind::Crash;
             if failure.kind != FailureKind::Nondeterminism

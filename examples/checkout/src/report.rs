@@ -74,6 +74,9 @@ impl Report<'_> {
                 seeds => row("BROKEN", format!("{invariant}, in {}", seeds_of(seeds)))?,
             }
         }
+        for note in &self.swept.notes {
+            row("note", note.to_string())?;
+        }
         if self.request.single {
             return self.write_failure(out);
         }
