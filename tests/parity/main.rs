@@ -14,7 +14,7 @@ macro_rules! parity {
             $(mod $body {
                 #[test]
                 fn real() {
-                    crate::real::run(crate::real::$file::$body());
+                    crate::real::run(stringify!($file), crate::real::$file::$body());
                 }
                 #[test]
                 fn simulated() {
@@ -30,5 +30,7 @@ parity! {
         partial_writes address_in_use port_0 reuse_address addresses zero_linger peek try_calls readiness halves_apart
         read_exact_at_the_end accept_waits_for_many killed_peer_drains killed_peer_with_unread_data options;
     udp: datagrams cut_to_the_buffer too_large refused_when_connected only_the_peer_is_heard in_use;
+    clock: sleeps_end_in_the_order_of_their_deadlines time_passes_while_waiting a_sleep_is_reset
+        timeouts_end_at_their_deadline missed_ticks intervals_are_reset;
     tasks: select join timeouts tokio_channels futures_channels notify_and_semaphore abort panics_are_errors;
 }

@@ -24,6 +24,8 @@ pub async fn on_server<F: Future<Output: 'static> + 'static>(future: F) -> F::Ou
     sim::Sim::current().node(HOST).spawn(future).await.unwrap()
 }
 
+#[path = "clock.rs"]
+pub mod clock;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

@@ -156,8 +156,10 @@ impl Executor {
     #[inline]
     fn woken(&mut self, key: Key) -> Option<(Key, &mut Slot)> {
         let s = self.slots.get_mut(key.slot as usize)?;
-        let meant = (s.generation ^ key.generation) & waker::MASK == 0;
-        meant.then(|| (Key { slot: key.slot, generation: s.generation }, s))
+        if (s.generation ^ key.generation) & waker::MASK != 0 {
+            return None;
+        }
+        Some((Key { slot: key.slot, generation: s.generation }, s))
     }
 
     #[inline]
