@@ -5,7 +5,7 @@
 //! up collect in the [`Outbox`] and are dealt with after the borrow: a waker is foreign code.
 
 use crate::errno;
-use crate::link::{Fate, Topology};
+use crate::link::{Fate, Held, HeldQueue, Topology};
 use crate::ports::Ports;
 use crate::readiness::{Sets, Source};
 use crate::tcp::{Bound, Listener, Stream};
@@ -67,7 +67,9 @@ pub(crate) struct Net {
     pub sets: Sets,
     pub traffic: Traffic,
     pub out: Outbox,
-    held: BTreeMap<(NodeId, NodeId), Vec<Held>>,
+    held: BTreeMap<(NodeId, NodeId), HeldQueue>,
+    /// How many streams and datagram sockets are gone: packets that wait in clogs may be theirs.
+    pub ended: u64,
 }
 
 /// Wakers to deal with when nothing is borrowed.
@@ -75,14 +77,6 @@ pub(crate) struct Net {
 pub(crate) struct Outbox {
     pub wake: Vec<Waker>,
     pub dropped: Vec<Waker>,
-}
-
-/// A packet that waits in a clog, as the event that it becomes.
-struct Held {
-    tag: u8,
-    key: Key,
-    kind: Kind,
-    bytes: usize,
 }
 
 /// What became of a control packet.
@@ -221,6 +215,7 @@ impl Net {
         self.topology.reset();
         self.traffic = Traffic::default();
         self.held.clear();
+        self.ended = 0;
         self.world = None;
         self.subsystem = None;
     }
@@ -271,14 +266,11 @@ impl Net {
             }
             Fate::Lost { name } => Sent::Lost(name),
             Fate::Held { name } => {
-                let queue = self.held.entry((from, to)).or_default();
                 // As on any link, what does not fit into the queue is lost.
-                let limit = self.topology.path(from, to).queue as usize;
-                if tag != tag::RELEASE && queue.iter().map(|h| h.bytes).sum::<usize>() + bytes > limit {
+                if !self.hold(from, to, Held { tag, key, kind, bytes: Some(bytes) }) {
                     k.stats().lost += 1;
                     return Sent::Lost(name);
                 }
-                queue.push(Held { tag, key, kind, bytes });
                 Sent::Held(name)
             }
         }
@@ -292,8 +284,20 @@ impl Net {
 
     /// Has `stream` told when the clog in front of it is released.
     pub fn hold_stream(&mut self, from: NodeId, to: NodeId, stream: Key) {
-        let held = Held { tag: tag::RELEASE, key: stream, kind: Kind::Packet, bytes: 0 };
-        self.held.entry((from, to)).or_default().push(held);
+        self.hold(from, to, Held { tag: tag::RELEASE, key: stream, kind: Kind::Packet, bytes: None });
+    }
+
+    /// Puts a packet into the queue of a clog, if it fits.
+    fn hold(&mut self, from: NodeId, to: NodeId, held: Held) -> bool {
+        let limit = self.topology.path(from, to).queue;
+        let Net { held: queues, streams, datagrams, udp, .. } = self;
+        let wanted = |held: &Held| wanted(held, streams, datagrams, udp);
+        queues.entry((from, to)).or_default().push(held, limit, self.ended, wanted)
+    }
+
+    /// How many packets and streams wait in clogs.
+    pub fn held(&self) -> usize {
+        self.held.values().map(HeldQueue::len).sum()
     }
 
     /// Sends what clogs held that are no longer there. Called after each change of barriers.
@@ -303,11 +307,19 @@ impl Net {
             if self.topology.path(link.0, link.1).held {
                 continue;
             }
-            for held in self.held.remove(&link).into_iter().flatten() {
-                match held.tag {
-                    tag::RELEASE => self.released(k, held.key),
-                    _ => {
-                        let sent = self.send_packet(k, held.kind, link, held.bytes, (held.tag, held.key));
+            for held in self.held.remove(&link).map(HeldQueue::into_packets).unwrap_or_default() {
+                if !wanted(&held, &self.streams, &self.datagrams, &self.udp) {
+                    continue;
+                }
+                match held.bytes {
+                    None => self.released(k, held.key),
+                    Some(bytes) => {
+                        if held.tag == tag::SYN
+                            && let Some(client) = self.streams.get_mut(held.key)
+                        {
+                            client.cold.handshake.held = false;
+                        }
+                        let sent = self.send_packet(k, held.kind, link, bytes, (held.tag, held.key));
                         // Those of TCP are sent again by timers that run since they were held.
                         if matches!(sent, Sent::Lost(_)) && held.tag == tag::DATAGRAM {
                             self.datagrams.remove(held.key);
@@ -347,6 +359,15 @@ impl Net {
         if silent {
             self.tcp_ports.power_cut(node);
         }
+    }
+}
+
+/// Whether what a held packet is about is still there.
+fn wanted(held: &Held, streams: &Slab<Stream>, datagrams: &Slab<Datagram>, udp: &Slab<Socket>) -> bool {
+    match held.tag {
+        tag::DATAGRAM => datagrams.get(held.key).is_some(),
+        tag::UNREACHABLE => udp.get(held.key).is_some(),
+        _ => streams.get(held.key).is_some(),
     }
 }
 

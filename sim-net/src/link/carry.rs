@@ -11,7 +11,7 @@ use sim_core::{Event, NodeId};
 const LOOPBACK: u64 = 1_000;
 
 /// What a packet weighs on the wire besides its payload: Ethernet, IPv4 and TCP headers, bytes.
-const HEADERS: usize = 66;
+pub(super) const HEADERS: usize = 66;
 
 /// The fate of a packet. Each carries the packet's name, which is the cause of whatever follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -78,6 +78,8 @@ pub struct Census {
     pub udp: usize,
     /// Datagrams under way.
     pub datagrams: usize,
+    /// Packets that wait in clogs, and streams that wait for their release.
+    pub held: usize,
     /// Readiness sets.
     pub sets: usize,
     /// Ports in use, TIME_WAIT included.
@@ -321,7 +323,7 @@ impl Link {
     }
 
     /// How many bytes wait at most for a link of limited bandwidth, or for one that is clogged; what comes on top is
-    /// lost. 256 KiB unless set.
+    /// lost. Each packet counts with its headers, 66 bytes. 256 KiB unless set.
     #[track_caller]
     pub fn queue(self, bytes: u64) -> Self {
         self.set(Parameters { queue: Some(bytes), ..Parameters::default() })
@@ -388,6 +390,7 @@ impl Net {
             sockets: self.bound.len(),
             udp: self.udp.len(),
             datagrams: self.datagrams.len(),
+            held: self.held(),
             sets: self.sets.len(),
             ports: self.tcp_ports.len() + self.udp_ports.len(),
             most_streams: self.streams.capacity(),

@@ -197,6 +197,7 @@ impl Net {
         self.stop_keepalive(k, key);
         self.unwatch(key);
         let Some(mut st) = self.streams.remove(key) else { return };
+        self.ended += 1;
         st.forget_waiters(&mut self.out.dropped);
         if let Some(timer) = st.cold.timer {
             self.out.dropped.extend(k.cancel(timer));

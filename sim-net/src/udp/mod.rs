@@ -239,6 +239,7 @@ impl Net {
     /// close(2).
     pub fn close_udp(&mut self, key: Key) {
         let Some(mut s) = self.udp.remove(key) else { return };
+        self.ended += 1;
         s.readers.take(&mut self.out.dropped);
         if s.watched {
             self.sets.source_gone(Source::Udp(key));

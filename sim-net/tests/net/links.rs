@@ -139,7 +139,7 @@ fn what_is_under_way_when_a_partition_begins_arrives() {
 fn a_clog_holds_datagrams_up_to_its_queue() {
     simulate(|sim| async move {
         declare(sim, &["a", "b"]);
-        sim.link("a", "b").queue(10_000);
+        sim.link("a", "b").queue(10 * 1066);
         let receiver = on(sim, "b", UdpSocket::bind("0.0.0.0:9")).await.unwrap()?;
         let sender = on(sim, "a", UdpSocket::bind("0.0.0.0:0")).await.unwrap()?;
         let clog = sim.clog("a", "b");
@@ -153,6 +153,47 @@ fn a_clog_holds_datagrams_up_to_its_queue() {
         }
         assert!(timeout(secs(1), receiver.recv_from(&mut [0])).await.is_err(), "the rest did not fit");
         assert_eq!(sim.network_census().datagrams, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn empty_datagrams_take_room_in_a_clog() {
+    simulate(|sim| async move {
+        declare(sim, &["a", "b"]);
+        let receiver = on(sim, "b", UdpSocket::bind("0.0.0.0:9")).await.unwrap()?;
+        let sender = on(sim, "a", UdpSocket::bind("0.0.0.0:0")).await.unwrap()?;
+        let clog = sim.clog("a", "b");
+        for _ in 0..20_000 {
+            sender.send_to(&[], "b:9").await?;
+        }
+        // 66 bytes of headers each.
+        assert_eq!(sim.network_census().held, (256 << 10) / 66);
+        drop(clog);
+        sleep(secs(1)).await;
+        let traffic = sim.traffic();
+        assert_eq!(traffic.datagrams + traffic.datagrams_dropped, (256 << 10) / 66);
+        drop(receiver);
+        Ok(())
+    });
+}
+
+#[test]
+fn connections_given_up_in_a_clog_leave_nothing_there() {
+    simulate(|sim| async move {
+        let _listener = on(sim, "server", TcpListener::bind("0.0.0.0:80")).await.unwrap()?;
+        let clog = sim.clog("harness", "server");
+        let keeps_on = sim.harness().spawn(TcpStream::connect("server:80"));
+        for _ in 0..10_000 {
+            assert!(timeout(ms(1), TcpStream::connect("server:80")).await.is_err());
+        }
+        let held = sim.network_census().held;
+        assert!(held < 100, "{held}");
+        drop(clog);
+        let _kept = keeps_on.await.unwrap()?;
+        sleep(ms(20)).await;
+        assert_eq!(sim.traffic().accepted, 1);
+        assert_eq!(sim.network_census().held, 0);
         Ok(())
     });
 }
