@@ -140,8 +140,8 @@ impl Client {
         let (read, write) = stream.into_split();
         let (outgoing, frames) = mpsc::channel(QUEUE);
         let pending = Arc::new(Mutex::new(Some(BTreeMap::new())));
-        sim_core::spawn(send_all(frames, write, pending.clone()));
-        sim_core::spawn(receive_all(read, pending.clone(), self.largest));
+        sim_core::spawn(send_all(frames, write, Connection(pending.clone())));
+        sim_core::spawn(receive_all(read, Connection(pending.clone()), self.largest));
         let link = Link { outgoing, pending };
         let _old = lock(&self.shared.link).replace(link.clone());
         Ok(link)
@@ -172,9 +172,14 @@ impl Drop for Waiting {
     }
 }
 
-fn disconnected(pending: &Pending) {
-    // Dropping what waits tells the callers.
-    let _waiting = lock(pending).take();
+/// What a task of the connection holds: however the task ends, with its process too, the callers learn of it.
+struct Connection(Arc<Pending>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Dropping what waits tells the callers.
+        let _waiting = lock(&self.0).take();
+    }
 }
 
 /// Ends when the last client is dropped, which ends the connection, or when the connection does.
@@ -186,30 +191,29 @@ pub(super) async fn send_frames(mut frames: mpsc::Receiver<Vec<u8>>, mut write: 
     }
 }
 
-async fn send_all(frames: mpsc::Receiver<Vec<u8>>, write: OwnedWriteHalf, pending: Arc<Pending>) {
+async fn send_all(frames: mpsc::Receiver<Vec<u8>>, write: OwnedWriteHalf, _connection: Connection) {
     send_frames(frames, write).await;
-    disconnected(&pending);
 }
 
-async fn receive_all(mut read: OwnedReadHalf, pending: Arc<Pending>, largest: usize) {
+async fn receive_all(mut read: OwnedReadHalf, connection: Connection, largest: usize) {
     let mut decoder = Decoder::new(largest);
     let mut buffer = vec![0; 16 << 10];
     loop {
         match read.read(&mut buffer).await {
             Ok(n) if n > 0 => decoder.feed(&buffer[..n]),
-            _ => break disconnected(&pending),
+            _ => return,
         }
         loop {
             match decoder.next() {
                 Ok(Some(Frame::Reply { id, result })) => {
-                    let waiting = lock(&pending).as_mut().and_then(|p| p.remove(&id));
+                    let waiting = lock(&connection.0).as_mut().and_then(|p| p.remove(&id));
                     if let Some(waiting) = waiting {
                         let _ = waiting.send(result.map_err(Error::Remote));
                     }
                 }
                 Ok(None) => break,
                 // Not a server of ours, or not this version.
-                Ok(Some(_)) | Err(_) => return disconnected(&pending),
+                Ok(Some(_)) | Err(_) => return,
             }
         }
     }

@@ -132,6 +132,32 @@ fn a_killed_server_breaks_calls_and_the_next_one_connects_again() {
 }
 
 #[test]
+fn callers_elsewhere_learn_that_the_owner_of_their_connection_died() {
+    for power_cut in [false, true] {
+        simulate(move |sim| async move {
+            let client = started(sim).await;
+            let first = client.clone();
+            on(sim, "owner", async move { first.call(Add(1, 1)).await }).await.unwrap().unwrap().unwrap();
+            let waiting = sim_core::spawn({
+                let client = client.clone();
+                async move { client.call(Slow(5_000)).await }
+            });
+            sleep(ms(100)).await;
+            let start = sim.elapsed();
+            if power_cut {
+                sim.node("owner").power_cut()
+            } else {
+                sim.node("owner").kill()
+            }
+            assert!(matches!(waiting.await.unwrap(), Err(Error::Disconnected)));
+            assert_eq!(sim.elapsed(), start, "no deadline was waited for");
+            assert_eq!(client.call(Add(1, 1)).await.unwrap(), Ok(2), "over a connection of its own");
+            Ok(())
+        });
+    }
+}
+
+#[test]
 fn frames_are_bounded() {
     simulate(|sim| async move {
         let client = started(sim).await;
