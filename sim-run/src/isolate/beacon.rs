@@ -43,7 +43,7 @@ pub(super) fn prepare() {
     });
 }
 
-/// Reports where the run is: virtual time since its start and, as text, its node and task.
+/// Reports where the run is: virtual time since its start and, as text, its node.
 pub(crate) fn set(now: Duration, place: &str) {
     let Some(Some(page)) = BEACON.get() else { return };
     let text = &place.as_bytes()[..place.len().min(PAGE - TEXT)];

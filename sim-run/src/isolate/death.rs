@@ -15,7 +15,7 @@ pub(crate) struct Death {
     pub(crate) cause: String,
     /// What happened, in a sentence.
     pub(crate) message: String,
-    /// Virtual time, and node and task, where the run was last seen; known in a run that logs.
+    /// Virtual time and node where the run was last seen; known in a run that logs.
     pub(crate) seen: Option<(Duration, String)>,
 }
 

@@ -62,7 +62,7 @@ pub(super) struct ChildEnd {
     pub(super) status: ExitStatus,
     /// The worker killed it because it neither ended nor used the CPU.
     pub(super) blocked: bool,
-    /// Virtual time, and node and task, where the run was last seen.
+    /// Virtual time and node where the run was last seen.
     pub(super) seen: Option<(Duration, String)>,
 }
 
