@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use sim::{Builder, FailureKind, Isolate, Run, Sim, SweepReport, sweep};
+use sim::{Builder, FailureKind, Isolate, Run, Sim, SweepReport, sweep, time};
 
 /// Seeds 0 to 9, of which seed 4 does it.
 fn with_a_bad_seed(bad: fn()) -> SweepReport {
@@ -133,6 +133,21 @@ fn later_sweeps_see_what_earlier_ones_found() {
         found.push(outcome.result.unwrap());
     }
     assert_eq!(found, [1, 1, 2, 2 + 2, 3, 3 + 8]);
+}
+
+#[test]
+fn workers_of_later_runs_are_not_sent_the_logs_of_earlier_ones() {
+    let counts = [Isolate::Process, Isolate::Thread].map(|isolate| {
+        let logged =
+            Builder::new().isolate(isolate).record(true).run(|_| time::sleep(Duration::from_secs(1)));
+        let entries = logged.log.expect("a log was asked for").entries.len();
+        // The body is made in a worker, which came by the run above.
+        let there = Builder::new().run(move |_| async move { entries });
+        (entries, there.result.unwrap())
+    });
+    for (here, there) in counts {
+        assert!(here > 0 && there == 0, "{here} entries here and {there} in a worker");
+    }
 }
 
 #[test]

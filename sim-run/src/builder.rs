@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sim_core::{Outcome, Schedule, Sim};
+use sim_core::{Log, Outcome, Schedule, Sim};
 
 use crate::isolate::{self, LONG, Limits, Place, Plan, Twice, Work};
 use crate::run::{Shape, Wire, check_surroundings, decode, encode, site};
@@ -69,7 +69,8 @@ impl Builder {
         self
     }
 
-    /// Whether [`Outcome::log`] is kept; default no.
+    /// Whether [`Outcome::log`] is kept; default no. A process that comes by this run on its way to a later one
+    /// finds it empty.
     pub fn record(mut self, record: bool) -> Builder {
         self.shape.record = record;
         self
@@ -169,8 +170,12 @@ impl Builder {
         if let Err(trouble) = done {
             panic!("the run could not be done: {}", trouble.0);
         }
-        let wire = last.expect("one seed was asked for");
+        let mut wire: Wire<T> = last.expect("one seed was asked for");
+        // A log can be larger than everything else, and each later worker is sent what is remembered.
+        let log = wire.log.take();
+        wire.log = log.as_ref().map(|_| Log::default());
         place.remember(encode(&wire));
+        wire.log = log;
         wire.into_outcome()
     }
 }

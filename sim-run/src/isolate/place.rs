@@ -19,7 +19,36 @@ pub(crate) struct Place {
 }
 
 static VISITS: Mutex<BTreeMap<(Option<String>, String), u64>> = Mutex::new(BTreeMap::new());
-static HISTORY: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+static HISTORY: Mutex<BTreeMap<Option<String>, History>> = Mutex::new(BTreeMap::new());
+
+/// Bytes of reports that are kept of a test or program: each worker is sent all of them.
+pub(super) const ROOM: usize = 64 << 20;
+/// What an entry takes beside its text, about.
+const ENTRY: usize = 64;
+
+/// The reports of the sweeps that a test or program has done.
+#[derive(Debug, Default)]
+struct History {
+    reports: BTreeMap<String, Box<[u8]>>,
+    /// What all reports take that were ever added. Beyond [`ROOM`] none is kept.
+    bytes: usize,
+}
+
+impl History {
+    fn add(&mut self, name: String, report: Vec<u8>) {
+        self.bytes = self.bytes.saturating_add(ENTRY + name.len() + report.len());
+        if self.is_full() {
+            self.reports.clear();
+        } else {
+            self.reports.insert(name, report.into());
+        }
+    }
+
+    /// A worker that was told only a part of what came before would stop at the first sweep that it does not know.
+    fn is_full(&self) -> bool {
+        self.bytes > ROOM
+    }
+}
 
 impl Place {
     /// A visit of `site`, in the test of that name or in the one that this thread runs.
@@ -33,20 +62,26 @@ impl Place {
         Place { test, site, ordinal }
     }
 
-    /// Keeps the report of a sweep for the workers of later ones.
+    /// Keeps the report of a sweep for the workers of later ones. Also of one on threads: a worker that did it
+    /// again would not be a process in which nothing ran.
     pub(crate) fn remember(&self, report: Vec<u8>) {
-        HISTORY.lock().unwrap_or_else(PoisonError::into_inner).insert(self.to_string(), report);
+        let mut history = HISTORY.lock().unwrap_or_else(PoisonError::into_inner);
+        history.entry(self.test.clone()).or_default().add(self.to_string(), report);
+    }
+
+    /// Whether the sweeps before this one left too much to tell a worker.
+    #[cfg(unix)]
+    pub(super) fn has_too_much_before(&self) -> bool {
+        let history = HISTORY.lock().unwrap_or_else(PoisonError::into_inner);
+        history.get(&self.test).is_some_and(History::is_full)
     }
 
     /// Calls `f` with the name and report of each earlier sweep in the same test or program.
     #[cfg(unix)]
     pub(super) fn earlier<E>(&self, mut f: impl FnMut(&str, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let history = HISTORY.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_same_test = format!("{}\n", self.test.as_deref().unwrap_or_default());
-        history
-            .iter()
-            .filter(|(name, _)| name.starts_with(&of_same_test))
-            .try_for_each(|(name, report)| f(name, report))
+        let reports = history.get(&self.test).into_iter().flat_map(|history| &history.reports);
+        reports.into_iter().try_for_each(|(name, report)| f(name, report))
     }
 
     /// Arguments with which this program comes to this sweep again.
@@ -82,6 +117,40 @@ fn test_of_this_thread() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut history = History::default();
+        history.add("a small one".to_owned(), vec![1; 100]);
+        assert_eq!((history.reports.len(), history.is_full()), (1, false));
+        history.add("a large one".to_owned(), vec![1; ROOM]);
+        history.add("one more".to_owned(), vec![1]);
+        assert_eq!((history.reports.len(), history.is_full()), (0, true));
+
+        let mut many = History::default();
+        for run in 0..ROOM / 128 {
+            many.add(run.to_string(), vec![0; 128]);
+        }
+        assert!(many.is_full() && many.reports.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn tests_have_their_own_history() {
+        let [one, other] = ["one", "other"].map(|test| Place::visit(Some(test), Location::caller()));
+        one.remember(vec![7]);
+        let seen = |place: &Place| {
+            let mut seen = Vec::new();
+            let all =
+                place.earlier(|name, report| Ok::<_, ()>(seen.push((name.to_owned(), report.to_vec()))));
+            all.map(|()| seen).unwrap()
+        };
+        assert_eq!(seen(&one), [(one.to_string(), vec![7])]);
+        assert_eq!(seen(&other), []);
+        one.remember(vec![0; ROOM]);
+        assert!(one.has_too_much_before() && !other.has_too_much_before());
+        assert_eq!(seen(&one), []);
+    }
 
     #[test]
     fn a_place_is_test_site_and_visit() {

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::death::last_line;
+use super::place::ROOM;
 use super::protocol::{self, END, HISTORY, OUTPUT, READY, RESULT, START, TARGET, VARIABLE};
 use super::queue::{Queue, Task};
 use super::{Death, End, Message, Place, Plan, Trouble, sys};
@@ -87,6 +88,14 @@ struct Worker {
 
 impl Worker {
     fn start(place: &Place) -> Result<Worker, Trouble> {
+        if place.has_too_much_before() {
+            let message = format!(
+                "the runs and sweeps before this one returned more than {} MiB, which each worker process would be \
+                 sent: return less from them, or do this one in a test or program of its own",
+                ROOM >> 20
+            );
+            return Err(Trouble(message));
+        }
         let mut worker = Worker::spawn(place)
             .map_err(|error| Trouble(format!("a worker process cannot be started: {error}")))?;
         worker.welcome(place).map_err(|error| {
