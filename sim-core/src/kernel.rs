@@ -363,8 +363,8 @@ impl Kernel {
         self.events.len()
     }
 
-    /// Runs the world up to where something outside of the kernel must be called.
-    #[inline]
+    /// Runs the world up to where something outside of the kernel must be called. It is called from one place.
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Step {
         loop {
             if self.attention {
