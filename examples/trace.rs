@@ -114,6 +114,8 @@ async fn host() -> u64 {
         sum = sum.rotate_left(7) ^ key;
     }
     sum ^= fastrand::u64(..);
+    sum ^= rand::random::<u64>();
+    time::sleep(Duration::from_nanos(rand::random_range(..1000))).await;
     time::sleep(Duration::from_nanos(fastrand::u64(..1000))).await;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     sum ^ since.map_or(0, |since| since.as_nanos() as u64)

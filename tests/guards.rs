@@ -48,6 +48,7 @@ async fn whims(sim: Sim) -> Vec<String> {
         format!("hash map: {:?}", map.into_keys().collect::<Vec<_>>()),
         format!("hash set: {:?}", set.into_iter().collect::<Vec<_>>()),
         format!("hash map on another node: {:?}", elsewhere.await.expect("no panic")),
+        format!("rand: {:x}", rand::random::<u128>()),
         format!("/dev/urandom: {device:?}"),
         format!("select!: {choices:?}"),
         format!("clocks: {:?} {:?}", Instant::now(), SystemTime::now()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rstest::rstest;
 use sim::{Sim, sim_test, time};
 
 #[sim_test]
@@ -45,6 +46,17 @@ async fn draws_its_arguments(
 #[sim_test(seeds = 2)]
 async fn draws_the_first_argument_too(#[strategy(5..6u8)] five: u8) {
     assert_eq!(five, 5);
+}
+
+#[rstest]
+#[case(1)]
+#[case(2)]
+#[test_attr(sim_test(seeds = 5..7))]
+async fn runs_the_cases_of_rstest(#[case] number: u64) {
+    time::sleep(Duration::from_secs(number)).await;
+    assert!((1..3).contains(&number));
+    assert_eq!(Sim::current().elapsed(), Duration::from_secs(number));
+    assert!((5..7).contains(&Sim::current().seed()));
 }
 
 #[sim_test]

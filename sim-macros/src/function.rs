@@ -81,7 +81,8 @@ fn check_signature(item: &ItemFn, errors: &mut Vec<Error>) {
         } else if attribute.path().is_ident("sim_test") {
             errors.push(Error::new_spanned(attribute, "#[sim_test] stands here twice"));
         } else if attribute.path().segments.last().is_some_and(|last| last.ident == "rstest") {
-            let message = "put this above #[sim_test], so that it makes the cases that #[sim_test] then runs";
+            let message =
+                "write `#[rstest]`, its cases, and `#[test_attr(sim_test(..))]` in place of #[sim_test]";
             errors.push(Error::new_spanned(attribute, message));
         }
     }
@@ -124,7 +125,9 @@ fn unknown(attribute: &Attribute) -> Error {
     let name = attribute.path().to_token_stream();
     let message = match name.to_string().as_str() {
         name @ ("case" | "values" | "with" | "from" | "future") => {
-            format!("`#[{name}]` is rstest's: put `#[rstest]` above #[sim_test]")
+            format!(
+                "`#[{name}]` is rstest's: write `#[rstest]` and `#[test_attr(sim_test(..))]` in place of #[sim_test]"
+            )
         }
         name => format!("unknown attribute `{name}`: a parameter of a #[sim_test] takes `#[strategy(..)]`"),
     };

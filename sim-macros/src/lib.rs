@@ -37,7 +37,16 @@ use proc_macro::TokenStream;
 /// `#[strategy(expression)]` and is drawn from that proptest strategy, from the seed of the run.
 ///
 /// The function returns nothing, or a `Result` whose error can be displayed. Other attributes stay on the test:
-/// `#[should_panic]`, `#[ignore]`, `#[cfg(..)]`, and `#[rstest]` or `#[test_case]` when they stand above.
+/// `#[should_panic]`, `#[ignore]`, `#[cfg(..)]`. Cases of rstest are tests of their own, each with its seeds, when this
+/// attribute is named to it:
+///
+/// ```text
+/// #[rstest]
+/// #[case(1)]
+/// #[case(2)]
+/// #[test_attr(sim_test(seeds = 200))]
+/// async fn every_number_of_replicas_agrees(#[case] replicas: u32) { … }
+/// ```
 ///
 /// The environment overrides the arguments: `SIM_SEED`, `SIM_SEEDS`, `SIM_JOBS`, `SIM_SCHEDULE`, `SIM_FORK`,
 /// `SIM_LOG`.
