@@ -7,6 +7,7 @@ use crate::shop::{self, Options, Summary};
 use lexopt::prelude::*;
 use sim::{Run, Seeds, sweep};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -66,11 +67,31 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             print!("{}", list_bugs());
             ExitCode::SUCCESS
         }
-        Ok(Command::Run(request)) => run(&request),
-        Err(error) => {
-            eprintln!("checkout: {error}\n(checkout --help tells what there is)");
-            ExitCode::from(USAGE)
+        Ok(Command::Run(request)) => {
+            let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+            match fits_process(&request.seeds, variable) {
+                Ok(()) => run(&request),
+                Err(error) => refuse(error),
+            }
         }
+        Err(error) => refuse(error),
+    }
+}
+
+fn refuse(error: impl Display) -> ExitCode {
+    eprintln!("checkout: {error}\n(checkout --help tells what there is)");
+    ExitCode::from(USAGE)
+}
+
+/// Refuses several seeds where `SIM_FORK=0` keeps the run in this process.
+fn fits_process(seeds: &Seeds, variable: impl Fn(&str) -> Option<String>) -> Result<(), &'static str> {
+    let asked = variable("SIM_SEEDS").and_then(|seeds| seeds.parse().ok());
+    let one = variable("SIM_SEED").is_some() || asked.as_ref().unwrap_or(seeds).len() == 1;
+    match variable("SIM_FORK").as_deref() {
+        Some("0") if !one => {
+            Err("SIM_FORK=0 runs one seed in this process: choose it with --seed or SIM_SEED")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -91,6 +91,33 @@ fn neither_workers_nor_processes_change_a_trace() {
 }
 
 #[test]
+fn several_seeds_in_one_process_exit_2_and_one_does_not() {
+    let here = |arguments, environment: &[(&str, &str)]| {
+        checkout_with(arguments, &[environment, &[("SIM_FORK", "0")]].concat())
+    };
+    for (arguments, environment) in [
+        ("", &[][..]),
+        ("--seeds 5..7", &[]),
+        ("--seed 5", &[("SIM_SEEDS", "5..7")]),
+        ("--seed 5", &[("SIM_SEEDS", "2")]),
+    ] {
+        let output = here(arguments, environment);
+        let said = text(&output.stderr);
+        assert_eq!((code(&output), text(&output.stdout)), (2, ""), "{arguments} {environment:?}: {said}");
+        assert!(said.contains("SIM_FORK=0") && said.contains("--seed"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    for (arguments, environment) in [
+        ("--seeds 5..6", &[][..]),
+        ("--seeds 9", &[("SIM_SEED", "5")]),
+        ("--seeds 9", &[("SIM_SEEDS", "5..6")]),
+    ] {
+        let output = here(arguments, environment);
+        assert_eq!(code(&output), 0, "{arguments} {environment:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn without_a_family_its_bug_does_not_show() {
     let output = checkout("--seeds 40 --bug stuck-breaker --without partition --json");
     assert_eq!(code(&output), 0, "{}", text(&output.stdout));
