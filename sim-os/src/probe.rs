@@ -1,5 +1,5 @@
 //! Tells whether the guards are in force. Interception that is silently absent would let a test pass that depends
-//! on the host, so the facade asks once, before the first run.
+//! on the host, so `sim-run` asks once, before the first run, sweep or test of a process.
 //!
 //! Safety invariant: `dlsym` is called with names that end in NUL, and what it returns is compared, never called.
 
@@ -79,7 +79,7 @@ fn check() -> Result<(), Unbound> {
     Err(Unbound::Absent { reason: env!("SIM_OS_UNGUARDED") })
 }
 
-/// Tells the simulator, before `main`, that the guards are linked: it asks [`bound`] before its first run.
+/// Tells the simulator, before `main`, that the guards are linked: `sim-run` asks [`bound`] before its first run.
 #[cfg(target_os = "linux")]
 #[used]
 // SAFETY: the section holds pointers to functions without arguments, which the C runtime calls once before `main`;
