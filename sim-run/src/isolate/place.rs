@@ -141,8 +141,10 @@ mod tests {
         one.remember(vec![7]);
         let seen = |place: &Place| {
             let mut seen = Vec::new();
-            let all =
-                place.earlier(|name, report| Ok::<_, ()>(seen.push((name.to_owned(), report.to_vec()))));
+            let all: Result<(), ()> = place.earlier(|name, report| {
+                seen.push((name.to_owned(), report.to_vec()));
+                Ok(())
+            });
             all.map(|()| seen).unwrap()
         };
         assert_eq!(seen(&one), [(one.to_string(), vec![7])]);
