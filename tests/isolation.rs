@@ -151,6 +151,16 @@ fn workers_of_later_runs_are_not_sent_the_logs_of_earlier_ones() {
 }
 
 #[test]
+#[should_panic(expected = "returned more than 64 MiB")]
+fn what_is_too_much_for_a_worker_to_be_told_is_said() {
+    let large = Builder::new().isolate(Isolate::Thread).run(|_| async { "x".repeat(65 << 20) });
+    assert_eq!(large.result.unwrap().len(), 65 << 20);
+    // On a thread nobody must be told.
+    Builder::new().isolate(Isolate::Thread).run(|_| async {}).result.unwrap();
+    let _ = Builder::new().run(|_| async {});
+}
+
+#[test]
 fn output_of_a_run_stays_with_it() {
     let mut outputs = Vec::new();
     sweep(0..3).jobs(1).on_run(|run: &Run<()>| outputs.push(run.output.clone())).run(|sim: Sim| async move {
