@@ -2,6 +2,7 @@
 //! on sockets and of the lives of nodes.
 
 use crate::{ms, secs};
+use futures::FutureExt;
 use proptest::prelude::*;
 use sim_core::time::{sleep, timeout};
 use sim_core::{Config, Sim, run};
@@ -36,12 +37,18 @@ enum Step {
     Freeze(usize),
     Pause(usize),
     Resume(usize),
+    Start(usize),
+    Stop(usize),
+    Restart(usize),
+    Run(usize),
+    Doom(usize),
     Partition(usize, usize, bool),
     Clog(usize, usize),
     Heal,
     Unblock(usize),
     Loss(usize, usize, u32),
     Bandwidth(usize, usize),
+    Instant(usize, usize),
     Sleep(u64),
 }
 
@@ -75,14 +82,105 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n.clone().prop_map(Freeze),
         1 => n.clone().prop_map(Pause),
         2 => n.clone().prop_map(Resume),
+        1 => n.clone().prop_map(Start),
+        1 => n.clone().prop_map(Stop),
+        1 => n.clone().prop_map(Restart),
+        2 => n.clone().prop_map(Run),
+        2 => n.clone().prop_map(Doom),
         2 => (n.clone(), n.clone(), any::<bool>()).prop_map(|(a, b, one)| Partition(a, b, one)),
         2 => (n.clone(), n.clone()).prop_map(|(a, b)| Clog(a, b)),
         1 => Just(Heal),
         2 => i.clone().prop_map(Unblock),
         1 => (n.clone(), n.clone(), 0..=1_000_000u32).prop_map(|(a, b, l)| Loss(a, b, l)),
-        1 => (n.clone(), n).prop_map(|(a, b)| Bandwidth(a, b)),
+        1 => (n.clone(), n.clone()).prop_map(|(a, b)| Bandwidth(a, b)),
+        1 => (n.clone(), n).prop_map(|(a, b)| Instant(a, b)),
         5 => prop_oneof![0..20u64, 100..5_000u64, Just(1_000_000)].prop_map(Sleep),
     ]
+}
+
+/// A program: it answers on ports 80 and 81, and calls the next node once. Half of them clean up when they are asked to
+/// stop.
+async fn program(n: usize) {
+    sim_core::spawn(async move {
+        let mut next = TcpStream::connect((NODES[(n + 1) % NODES.len()], 80)).await?;
+        next.write_all(&[1; 3_000]).await?;
+        next.read_to_end(&mut Vec::new()).await
+    });
+    let serving = async {
+        let listener = TcpListener::bind(("0.0.0.0", 80)).await?;
+        let datagrams = UdpSocket::bind(("0.0.0.0", 81)).await?;
+        sim_core::spawn(async move {
+            let mut word = [0; 64];
+            while let Ok((n, from)) = datagrams.recv_from(&mut word).await {
+                let _ = datagrams.send_to(&word[..n], from).await;
+            }
+        });
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            sim_core::spawn(async move {
+                let mut word = [0; 64];
+                while let Ok(n @ 1..) = stream.read(&mut word).await {
+                    stream.write_all(&word[..n]).await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    };
+    let serving = Box::pin(serving);
+    if n % 2 == 0 {
+        let _: std::io::Result<()> = serving.await;
+    } else {
+        futures::future::select(serving, Box::pin(sim_core::signal::stopped())).await;
+        if let Ok(mut stream) = TcpStream::connect((NODES[0], 80)).await {
+            let _ = stream.write_all(b"stopped").await;
+        }
+    }
+}
+
+/// What a task holds whose destructor does what it pleases: it is still a program's code, whose process may be dead.
+struct Doomed {
+    sim: Sim,
+    node: usize,
+    stream: Option<TcpStream>,
+    listener: Option<TcpListener>,
+    udp: Option<UdpSocket>,
+    set: Option<ReadinessSet>,
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        let target = (self.sim.node(NODES[self.node]).address(), 80);
+        if let (Some(stream), Some(set)) = (&mut self.stream, &self.set) {
+            let _ = (stream.try_write(b"x"), stream.try_read(&mut [0; 9]), stream.set_zero_linger());
+            let _ = set.register(stream, 1, Interest::READABLE, Mode::Level);
+            let _ = set.poll_now(&mut Vec::new(), 4);
+        }
+        if let Some(listener) = &self.listener {
+            drop((listener.try_accept(), listener.local_addr()));
+        }
+        if let Some(udp) = self.udp.take() {
+            let _ = udp.try_recv(&mut [0; 9]);
+            sim_core::spawn(async move { udp.send_to(b"from beyond", target).await });
+        }
+        drop((ReadinessSet::new(), TcpSocket::new_v4().map(|s| s.bind(target.into()))));
+        drop((UdpSocket::bind("0.0.0.0:0").now_or_never(), TcpStream::connect(target).now_or_never()));
+        sim_core::spawn(TcpListener::bind("0.0.0.0:0"));
+        self.sim.node(NODES[(self.node + 1) % NODES.len()]).spawn(TcpStream::connect(target));
+        self.sim.node(NODES[self.node]).start();
+    }
+}
+
+/// A task that fills a [`Doomed`] as far as it comes, and waits to be dropped.
+async fn doomed(sim: Sim, node: usize) {
+    let mut all =
+        Doomed { sim, node, stream: None, listener: None, udp: None, set: ReadinessSet::new().ok() };
+    all.listener = TcpListener::bind("0.0.0.0:81").await.ok();
+    all.udp = UdpSocket::bind("0.0.0.0:0").await.ok();
+    all.stream = TcpStream::connect((NODES[(node + 1) % NODES.len()], 80)).await.ok();
+    if let Some(stream) = &mut all.stream {
+        let _ = stream.write_all(&[1; 100]).await;
+    }
+    std::future::pending().await
 }
 
 #[derive(Default)]
@@ -237,10 +335,12 @@ impl State {
             PowerCut(n) => sim.node(NODES[n]).power_cut(),
             Freeze(n) => sim.node(NODES[n]).freeze(),
             Pause(n) => sim.node(NODES[n]).pause(),
-            Resume(n) => {
-                sim.node(NODES[n]).resume();
-                sim.node(NODES[n]).start();
-            }
+            Resume(n) => sim.node(NODES[n]).resume(),
+            Start(n) => sim.node(NODES[n]).start(),
+            Stop(n) => sim.node(NODES[n]).stop_within(ms(50)).await,
+            Restart(n) => sim.node(NODES[n]).restart(),
+            Run(n) => drop(sim.node(NODES[n]).run(move || program(n))),
+            Doom(n) => drop(sim.node(NODES[n]).spawn(doomed(sim, n))),
             Partition(a, b, one_way) => {
                 let cut = if a == b { sim.isolate(NODES[a]) } else { sim.partition(NODES[a], NODES[b]) };
                 self.barriers.push(Ok(if one_way { cut.one_way() } else { cut }));
@@ -256,6 +356,10 @@ impl State {
             }
             Bandwidth(a, b) if a != b => {
                 sim.link(NODES[a], NODES[b]).bandwidth(sim_net::Bandwidth::mbit(1)).queue(3_000);
+            }
+            Instant(a, b) => {
+                let link = if a == b { sim.default_link() } else { sim.link(NODES[a], NODES[b]) };
+                link.latency(ms(0)).both();
             }
             Sleep(millis) => sleep(ms(millis)).await,
             Clog(..) | Loss(..) | Bandwidth(..) => {}
@@ -279,13 +383,17 @@ fn check(seed: u64, steps: Vec<Step>) {
             sim.node(node).resume();
             sim.node(node).start();
         }
+        sleep(secs(60)).await;
+        for node in NODES {
+            sim.node(node).kill();
+        }
         // Orphans may still drain, handshakes be retried; both end on their own.
         sleep(secs(3600)).await;
         sim.network_census()
     });
     let census = outcome.result.unwrap_or_else(|f| panic!("{f:?}"));
-    let left = (census.streams, census.listeners, census.sockets, census.udp, census.datagrams, census.sets);
-    assert_eq!(left, (0, 0, 0, 0, 0, 0));
+    let left = (census.streams, census.listeners, census.sockets, census.udp, census.datagrams);
+    assert_eq!((left, census.sets, census.held), ((0, 0, 0, 0, 0), 0, 0));
 }
 
 proptest! {
