@@ -13,6 +13,9 @@
 //! | `handle` | handles as plain data, the future that waits on them |
 //! | `ports`, `route` | who has which port, which machine has which address |
 //!
+//! Sockets belong to the process that made them: after its death their calls say `EBADF`. Used outside of a simulation,
+//! or in another than theirs, they panic and say so; dropped there, they do nothing.
+//!
 //! ```
 //! use sim_core::{Config, run};
 //! use sim_net::{NetExt, TcpListener, TcpStream};

@@ -13,6 +13,9 @@ use sim_core::{Event, NodeId, Sim};
 /// Nodes are called by name and must have been declared with `sim.node(name)`; an unknown name panics and lists the
 /// known ones, since a partition of a misspelt node would test nothing.
 ///
+/// # Panics
+/// Every function: outside of a simulation, and for a name that is not declared.
+///
 /// ```
 /// # sim_core::run(sim_core::Config::seed(1), |sim| async move {
 /// use sim_net::NetExt;
@@ -30,6 +33,9 @@ use sim_core::{Event, NodeId, Sim};
 /// ```
 pub trait NetExt {
     /// The direction from `a` to `b`. What is set here goes before zones and the default.
+    ///
+    /// # Panics
+    /// For a node and itself: loopback has no faults.
     fn link(&self, a: &str, b: &str) -> Link;
 
     /// Every direction that no more specific rule covers. It begins as a uniform latency of 1–10 ms without loss.
@@ -43,13 +49,19 @@ pub trait NetExt {
 
     /// Loses everything between the nodes of `left` and those of `right`, both ways, until the guard is dropped. What
     /// is under way arrives.
+    ///
+    /// # Panics
+    /// For a node on both sides.
     fn partition(&self, left: impl IntoNames, right: impl IntoNames) -> Partition;
 
     /// Loses everything between a node and all others, those declared later and the harness included.
     fn isolate(&self, node: &str) -> Partition;
 
     /// Holds everything from `a` to `b` until the guard is dropped; then it goes on its way. What does not fit into
-    /// the queue of the link is lost.
+    /// the queue of the link is lost, see [`Link::queue`].
+    ///
+    /// # Panics
+    /// For a node and itself.
     fn clog(&self, a: &str, b: &str) -> Clog;
 
     /// Ends all partitions and clogs, forgotten ones too. Parameters of links stay.
@@ -245,22 +257,24 @@ pub struct Link {
     both: bool,
 }
 
-/// Bits a second.
+/// Bits a second. 0 is refused by [`Link::bandwidth`]; without a limit is [`Link::unlimited`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bandwidth(pub u64);
 
 impl Bandwidth {
-    /// Thousand bits a second.
+    /// Thousand bits a second; what does not fit into 64 bits is the most that does.
     pub const fn kbit(n: u64) -> Self {
-        Bandwidth(n * 1_000)
+        Bandwidth(n.saturating_mul(1_000))
     }
-    /// Million bits a second.
+
+    /// Million bits a second; what does not fit into 64 bits is the most that does.
     pub const fn mbit(n: u64) -> Self {
-        Bandwidth(n * 1_000_000)
+        Bandwidth(n.saturating_mul(1_000_000))
     }
-    /// Thousand million bits a second.
+
+    /// Thousand million bits a second; what does not fit into 64 bits is the most that does.
     pub const fn gbit(n: u64) -> Self {
-        Bandwidth(n * 1_000_000_000)
+        Bandwidth(n.saturating_mul(1_000_000_000))
     }
 }
 
@@ -440,5 +454,18 @@ impl Clog {
     /// Leaves it to `sim.heal()`.
     pub fn forget(self) {
         std::mem::forget(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bandwidth_beyond_64_bits_is_the_most_that_fits() {
+        assert_eq!((Bandwidth::kbit(8), Bandwidth::mbit(8)), (Bandwidth(8_000), Bandwidth(8_000_000)));
+        for most in [Bandwidth::kbit(u64::MAX), Bandwidth::mbit(u64::MAX), Bandwidth::gbit(u64::MAX)] {
+            assert_eq!(most, Bandwidth(u64::MAX));
+        }
     }
 }

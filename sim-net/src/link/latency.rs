@@ -69,13 +69,16 @@ impl Latency {
     /// Always `value`.
     ///
     /// # Panics
-    /// Here and below: when a value is over 90 days, or a range is empty.
+    /// When it is over 90 days.
     #[track_caller]
     pub fn constant(value: Duration) -> Self {
         Latency { least: nanos("a latency", value), shape: Shape::Uniform { width: 1 } }
     }
 
     /// Each value of `range` (its end excluded) equally often.
+    ///
+    /// # Panics
+    /// When it is empty, or a value is over 90 days.
     #[track_caller]
     pub fn uniform(range: Range<Duration>) -> Self {
         let width = width(&range);
@@ -83,6 +86,9 @@ impl Latency {
     }
 
     /// `least` and an exponentially distributed extra with this mean: a queue in front of a steady line.
+    ///
+    /// # Panics
+    /// When a value is over 90 days.
     #[track_caller]
     pub fn exponential(least: Duration, mean_extra: Duration) -> Self {
         let shape = Shape::Exponential { mean: nanos("a mean extra latency", mean_extra) };
@@ -91,6 +97,9 @@ impl Latency {
 
     /// `least` and a log-normal extra with this median: what long-distance links look like. `sigma` is the standard
     /// deviation of the logarithm, 0 to 4.
+    ///
+    /// # Panics
+    /// For another `sigma`, and when a value is over 90 days.
     #[track_caller]
     pub fn log_normal(least: Duration, median_extra: Duration, sigma: f64) -> Self {
         assert!((0.0..=4.0).contains(&sigma), "a sigma of {sigma}: allowed is 0.0 to 4.0");
@@ -100,6 +109,9 @@ impl Latency {
     }
 
     /// Mostly uniform in `usual`; a `slow_share` (0 to 1) of the packets is uniform in `slow`, which begins no sooner.
+    ///
+    /// # Panics
+    /// For another share, when `slow` begins sooner, when a range is empty, or a value is over 90 days.
     #[track_caller]
     pub fn bimodal(usual: Range<Duration>, slow: Range<Duration>, slow_share: f64) -> Self {
         assert!((0.0..=1.0).contains(&slow_share), "a slow share of {slow_share}: allowed is 0.0 to 1.0");

@@ -127,7 +127,7 @@ async fn program(n: usize) {
         }
     };
     let serving = Box::pin(serving);
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         let _: std::io::Result<()> = serving.await;
     } else {
         futures::future::select(serving, Box::pin(sim_core::signal::stopped())).await;
