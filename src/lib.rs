@@ -54,10 +54,14 @@ pub use sim_core::{
 };
 pub use sim_core::{Config, codec, decision, rand, run, signal, time};
 pub use sim_hooks::{buggify, buggify_knob};
+/// The same as [`sim_test`], under a name by which rstest knows an asynchronous test: `#[rstest] #[case(1)] #[sim::test]`.
+pub use sim_macros::sim_test as test;
 pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};
-pub use sim_run::{Builder, FailedRun, Group, InvalidSeeds, Isolate, Run, Seeds, Sweep, SweepReport, sweep};
+pub use sim_run::{
+    Builder, FailedRun, Group, InvalidSeeds, Isolate, Note, Run, Seeds, Sweep, SweepReport, sweep,
+};
 
 /// What a test needs: `use sim::prelude::*`.
 pub mod prelude {

@@ -59,6 +59,14 @@ async fn runs_the_cases_of_rstest(#[case] number: u64) {
     assert!((5..7).contains(&Sim::current().seed()));
 }
 
+#[rstest]
+#[case(3)]
+#[sim::test(seeds = 5..7)]
+async fn runs_the_cases_of_rstest_by_its_short_name(#[case] number: u64) {
+    time::sleep(Duration::from_secs(number)).await;
+    assert_eq!(Sim::current().elapsed(), Duration::from_secs(3));
+}
+
 #[sim_test]
 #[ignore = "to see that it is"]
 async fn stays_ignored() {

@@ -38,13 +38,14 @@ use proc_macro::TokenStream;
 ///
 /// The function returns nothing, or a `Result` whose error can be displayed. Other attributes stay on the test:
 /// `#[should_panic]`, `#[ignore]`, `#[cfg(..)]`. Cases of rstest are tests of their own, each with its seeds, when this
-/// attribute is named to it:
+/// attribute goes by its other name, by which rstest knows an asynchronous test, or is named to it with
+/// `#[test_attr(sim_test(seeds = 200))]`:
 ///
 /// ```text
 /// #[rstest]
 /// #[case(1)]
 /// #[case(2)]
-/// #[test_attr(sim_test(seeds = 200))]
+/// #[sim::test(seeds = 200)]
 /// async fn every_number_of_replicas_agrees(#[case] replicas: u32) { … }
 /// ```
 ///
