@@ -8,6 +8,7 @@ use sim_core::time::{sleep, timeout};
 use sim_core::{Config, Sim, run};
 use sim_net::readiness::{Mode, ReadinessSet};
 use sim_net::{Clog, Interest, NetExt, Partition, TcpListener, TcpSocket, TcpStream, UdpSocket};
+use std::cell::Cell;
 
 const NODES: [&str; 3] = ["a", "b", "c"];
 
@@ -112,7 +113,10 @@ async fn program(n: usize) {
         sim_core::spawn(async move {
             let mut word = [0; 64];
             while let Ok((n, from)) = datagrams.recv_from(&mut word).await {
-                let _ = datagrams.send_to(&word[..n], from).await;
+                // Two that answer each other would never end.
+                if from.port() != 81 {
+                    let _ = datagrams.send_to(&word[..n], from).await;
+                }
             }
         });
         loop {
@@ -135,6 +139,11 @@ async fn program(n: usize) {
             let _ = stream.write_all(b"stopped").await;
         }
     }
+}
+
+thread_local! {
+    /// A dead process made a socket.
+    static BEYOND: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a task holds whose destructor does what it pleases: it is still a program's code, whose process may be dead.
@@ -162,8 +171,12 @@ impl Drop for Doomed {
             let _ = udp.try_recv(&mut [0; 9]);
             sim_core::spawn(async move { udp.send_to(b"from beyond", target).await });
         }
-        drop((ReadinessSet::new(), TcpSocket::new_v4().map(|s| s.bind(target.into()))));
-        drop((UdpSocket::bind("0.0.0.0:0").now_or_never(), TcpStream::connect(target).now_or_never()));
+        // Only the death of its process drops it, so nothing can be made any more.
+        let made = ReadinessSet::new().is_ok()
+            || TcpSocket::new_v4().is_ok()
+            || matches!(UdpSocket::bind("0.0.0.0:0").now_or_never(), Some(Ok(_)))
+            || matches!(TcpStream::connect(target).now_or_never(), None | Some(Ok(_)));
+        BEYOND.set(BEYOND.get() || made);
         sim_core::spawn(TcpListener::bind("0.0.0.0:0"));
         self.sim.node(NODES[(self.node + 1) % NODES.len()]).spawn(TcpStream::connect(target));
         self.sim.node(NODES[self.node]).start();
@@ -392,6 +405,7 @@ fn check(seed: u64, steps: Vec<Step>) {
         sim.network_census()
     });
     let census = outcome.result.unwrap_or_else(|f| panic!("{f:?}"));
+    assert!(!BEYOND.take(), "a dead process made a socket");
     let left = (census.streams, census.listeners, census.sockets, census.udp, census.datagrams);
     assert_eq!((left, census.sets, census.held), ((0, 0, 0, 0, 0), 0, 0));
 }
