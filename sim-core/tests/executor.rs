@@ -18,15 +18,15 @@ fn simulate<T: 'static, F: Future<Output = T> + 'static>(body: impl FnOnce(Sim) 
     run(Config::seed(1), body)
 }
 
-/// Four tasks that are ready at once write down who comes when.
-fn order(config: Config) -> Vec<u32> {
-    let body = |_| async {
+/// Four tasks that wait in the same way write down who comes when.
+fn order<F: Future<Output = ()> + 'static>(config: Config, wait: fn() -> F) -> Vec<u32> {
+    let body = move |_| async move {
         let order = Rc::new(RefCell::new(Vec::new()));
         let mut tasks = JoinSet::new();
         for i in 0..4 {
             let order = order.clone();
             tasks.spawn(async move {
-                yield_now().await;
+                wait().await;
                 order.borrow_mut().push(i);
             });
         }
@@ -39,7 +39,8 @@ fn order(config: Config) -> Vec<u32> {
 #[test]
 fn every_schedule_but_fifo_shows_every_order_of_ready_tasks() {
     for schedule in SCHEDULES {
-        let orders: BTreeSet<Vec<u32>> = (0..600).map(|seed| order(config(seed, schedule))).collect();
+        let orders: BTreeSet<Vec<u32>> =
+            (0..600).map(|seed| order(config(seed, schedule), yield_now)).collect();
         match schedule {
             "fifo" => assert_eq!(orders, BTreeSet::from([vec![0, 1, 2, 3]])),
             "pct(3,64)" => assert!(orders.len() >= 12, "{schedule}: {} of 24 orders", orders.len()),
@@ -50,22 +51,7 @@ fn every_schedule_but_fifo_shows_every_order_of_ready_tasks() {
 
 #[test]
 fn equal_deadlines_fire_in_an_order_that_the_seed_decides() {
-    let order = |seed| {
-        let body = |_| async {
-            let order = Rc::new(RefCell::new(Vec::new()));
-            let mut tasks = JoinSet::new();
-            for i in 0..4 {
-                let order = order.clone();
-                tasks.spawn(async move {
-                    sleep(Duration::from_millis(5)).await;
-                    order.borrow_mut().push(i);
-                });
-            }
-            tasks.join_all().await;
-            order.take()
-        };
-        run(config(seed, "fifo"), body).result.unwrap()
-    };
+    let order = |seed| order(config(seed, "fifo"), || sleep(Duration::from_millis(5)));
     let orders: BTreeSet<Vec<u32>> = (0..300).map(order).collect();
     assert_eq!(orders.len(), 24);
     assert_eq!(order(5), order(5));
