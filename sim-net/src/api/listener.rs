@@ -1,6 +1,7 @@
 //! A socket that listens.
 
-use super::{TcpStream, stream::not_waiting};
+use super::TcpStream;
+use super::connection::not_waiting;
 use crate::dns::{ToSocketAddrs, nothing, resolve};
 use crate::errno;
 use crate::handle::{Handle, Side, Wait};

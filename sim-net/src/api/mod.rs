@@ -3,14 +3,16 @@
 //! What tokio has as extension traits (`read_exact`, `write_all` and so on) is inherent here, so that moving a module
 //! between tokio and the simulation is a change of imports.
 
+mod connection;
 mod listener;
 mod socket;
 mod split;
 mod stream;
+mod tcp_halves;
 mod udp;
 
 pub use listener::TcpListener;
 pub use socket::TcpSocket;
-pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::TcpStream;
+pub use tcp_halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use udp::UdpSocket;

@@ -1,113 +1,4 @@
-//! Halves of a connection, and the methods that they share with the whole.
-
-use super::TcpStream;
-use crate::readiness::{Interest, Ready};
-use std::error::Error;
-use std::fmt;
-use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
-
-/// The reading half of a borrowed stream.
-#[derive(Debug)]
-pub struct ReadHalf<'a>(pub(super) &'a TcpStream);
-
-/// The writing half of a borrowed stream.
-#[derive(Debug)]
-pub struct WriteHalf<'a>(pub(super) &'a TcpStream);
-
-/// The reading half of a stream that both halves own.
-#[derive(Debug)]
-pub struct OwnedReadHalf {
-    stream: Arc<TcpStream>,
-}
-
-/// The writing half of a stream that both halves own. Dropping it shuts the write direction down, unless
-/// [`OwnedWriteHalf::forget`] did.
-#[derive(Debug)]
-pub struct OwnedWriteHalf {
-    stream: Arc<TcpStream>,
-    shut_on_drop: bool,
-}
-
-pub(super) fn owned_halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
-    let stream = Arc::new(stream);
-    (OwnedReadHalf { stream: stream.clone() }, OwnedWriteHalf { stream, shut_on_drop: true })
-}
-
-/// The two halves given to `reunite` are not of one stream.
-#[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
-
-impl fmt::Display for ReuniteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tried to reunite halves that are not from the same socket")
-    }
-}
-
-impl Error for ReuniteError {}
-
-fn reunite(read: OwnedReadHalf, mut write: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
-    if !Arc::ptr_eq(&read.stream, &write.stream) {
-        return Err(ReuniteError(read, write));
-    }
-    write.shut_on_drop = false;
-    drop(write);
-    Ok(Arc::try_unwrap(read.stream).expect("two halves share a stream"))
-}
-
-impl OwnedReadHalf {
-    /// The whole again.
-    ///
-    /// # Errors
-    /// When the halves are of different streams.
-    pub fn reunite(self, other: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
-        reunite(self, other)
-    }
-
-    fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl OwnedWriteHalf {
-    /// The whole again.
-    ///
-    /// # Errors
-    /// When the halves are of different streams.
-    pub fn reunite(self, other: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
-        reunite(other, self)
-    }
-
-    /// Drops it without shutting the write direction down.
-    pub fn forget(mut self) {
-        self.shut_on_drop = false;
-    }
-
-    fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl Drop for OwnedWriteHalf {
-    fn drop(&mut self) {
-        if self.shut_on_drop {
-            self.stream.shut_on_drop();
-        }
-    }
-}
-
-impl ReadHalf<'_> {
-    fn stream(&self) -> &TcpStream {
-        self.0
-    }
-}
-
-impl WriteHalf<'_> {
-    fn stream(&self) -> &TcpStream {
-        self.0
-    }
-}
+//! The methods that streams of every kind share with their halves, and the halves.
 
 // The methods of the hot path return their futures instead of being `async`: a state machine around each would be moved
 // with it.
@@ -193,7 +84,7 @@ macro_rules! readable {
             /// # Errors
             /// `EBADF` when the process of the socket is dead.
             pub async fn readable(&self) -> io::Result<()> {
-                self.stream().ready_for(Interest::READABLE).await.map(|_| ())
+                self.stream().ready_for(crate::readiness::Interest::READABLE).await.map(|_| ())
             }
         }
 
@@ -272,7 +163,7 @@ macro_rules! writable {
             /// # Errors
             /// `EBADF` when the process of the socket is dead.
             pub async fn writable(&self) -> io::Result<()> {
-                self.stream().ready_for(Interest::WRITABLE).await.map(|_| ())
+                self.stream().ready_for(crate::readiness::Interest::WRITABLE).await.map(|_| ())
             }
         }
 
@@ -305,75 +196,226 @@ macro_rules! writable {
 
 /// What only halves repeat.
 macro_rules! half {
-    ($t:ty) => {
+    ($t:ty, $stream:ty, $address:ty) => {
         impl $t {
             /// The address of the peer.
             ///
             /// # Errors
             /// `ENOTCONN` when the connection is over.
-            pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-                self.stream().peer_addr()
+            pub fn peer_addr(&self) -> io::Result<$address> {
+                self.whole().peer_addr()
             }
 
             /// The address of this end.
             ///
             /// # Errors
             /// `EBADF` when its process is dead.
-            pub fn local_addr(&self) -> io::Result<SocketAddr> {
-                self.stream().local_addr()
+            pub fn local_addr(&self) -> io::Result<$address> {
+                self.whole().local_addr()
             }
 
             /// Waits until one of what `interest` asks for would not wait.
             ///
             /// # Errors
             /// `EBADF` when its process is dead.
-            pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+            pub async fn ready(
+                &self,
+                interest: crate::readiness::Interest,
+            ) -> io::Result<crate::readiness::Ready> {
                 self.stream().ready_for(interest).await
             }
         }
 
-        impl AsRef<TcpStream> for $t {
-            fn as_ref(&self) -> &TcpStream {
-                self.stream()
+        impl AsRef<$stream> for $t {
+            fn as_ref(&self) -> &$stream {
+                self.whole()
             }
         }
     };
 }
 
-macro_rules! peekable {
-    ($t:ty, $self:ident: $receiver:ty) => {
+/// What only the whole repeats.
+macro_rules! whole {
+    ($t:ty) => {
         impl $t {
-            /// Reads what is there, at least a byte, and leaves it there; 0 is the end of the stream. Cancel-safe.
+            /// Two halves that borrow the stream.
+            pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+                (ReadHalf(self), WriteHalf(self))
+            }
+
+            /// Two halves that share the stream. Dropping the write half shuts the write direction down.
+            pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+                owned_halves(self)
+            }
+
+            /// Waits until one of what `interest` asks for would not wait. It may say so of what then does wait, as in
+            /// tokio.
             ///
             /// # Errors
-            /// As `read`.
-            pub async fn peek($self: $receiver, buf: &mut [u8]) -> io::Result<usize> {
-                $self.stream().peek_some(buf).await
+            /// `EBADF` when its process is dead.
+            pub async fn ready(
+                &self,
+                interest: crate::readiness::Interest,
+            ) -> io::Result<crate::readiness::Ready> {
+                self.stream().ready_for(interest).await
+            }
+
+            /// Whether a read would not wait; else the task of `cx` is woken when it would not. Only the last caller
+            /// is.
+            ///
+            /// # Errors
+            /// `EBADF` when its process is dead.
+            pub fn poll_read_ready(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<io::Result<()>> {
+                self.stream().poll_ready(cx, crate::readiness::Interest::READABLE)
+            }
+
+            /// Whether a write would not wait; else the task of `cx` is woken when it would not. Only the last caller
+            /// is.
+            ///
+            /// # Errors
+            /// `EBADF` when its process is dead.
+            pub fn poll_write_ready(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<io::Result<()>> {
+                self.stream().poll_ready(cx, crate::readiness::Interest::WRITABLE)
             }
         }
     };
 }
 
-pub(super) use {peekable, readable, writable};
+/// The halves of a kind of stream.
+macro_rules! halves {
+    ($stream:ident, $transport:ty, $address:ty) => {
+        /// The reading half of a borrowed stream.
+        #[derive(Debug)]
+        pub struct ReadHalf<'a>(pub(in crate::api) &'a $stream);
 
-readable!(ReadHalf<'_>);
-readable!(OwnedReadHalf);
-writable!(WriteHalf<'_>);
-writable!(OwnedWriteHalf);
-half!(ReadHalf<'_>);
-half!(WriteHalf<'_>);
-half!(OwnedReadHalf);
-half!(OwnedWriteHalf);
-peekable!(ReadHalf<'_>, self: &mut Self);
-peekable!(OwnedReadHalf, self: &mut Self);
+        /// The writing half of a borrowed stream.
+        #[derive(Debug)]
+        pub struct WriteHalf<'a>(pub(in crate::api) &'a $stream);
 
-impl TcpStream {
-    fn shut_on_drop(&self) {
-        // The stream may be gone, and its world too.
-        self.on_drop(|net, k, key| {
-            if k.actor().is_some() {
-                let _ = net.shutdown(k, key, Shutdown::Write);
+        /// The reading half of a stream that both halves own.
+        #[derive(Debug)]
+        pub struct OwnedReadHalf {
+            stream: Arc<$stream>,
+        }
+
+        /// The writing half of a stream that both halves own. Dropping it shuts the write direction down, unless
+        /// [`OwnedWriteHalf::forget`] did.
+        #[derive(Debug)]
+        pub struct OwnedWriteHalf {
+            stream: Arc<$stream>,
+            shut_on_drop: bool,
+        }
+
+        pub(in crate::api) fn owned_halves(stream: $stream) -> (OwnedReadHalf, OwnedWriteHalf) {
+            let stream = Arc::new(stream);
+            (OwnedReadHalf { stream: stream.clone() }, OwnedWriteHalf { stream, shut_on_drop: true })
+        }
+
+        /// The two halves given to `reunite` are not of one stream.
+        #[derive(Debug)]
+        pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+
+        impl fmt::Display for ReuniteError {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("tried to reunite halves that are not from the same socket")
             }
-        });
-    }
+        }
+
+        impl Error for ReuniteError {}
+
+        fn reunite(read: OwnedReadHalf, mut write: OwnedWriteHalf) -> Result<$stream, ReuniteError> {
+            if !Arc::ptr_eq(&read.stream, &write.stream) {
+                return Err(ReuniteError(read, write));
+            }
+            write.shut_on_drop = false;
+            drop(write);
+            Ok(Arc::try_unwrap(read.stream).expect("two halves share a stream"))
+        }
+
+        impl OwnedReadHalf {
+            /// The whole again.
+            ///
+            /// # Errors
+            /// When the halves are of different streams.
+            pub fn reunite(self, other: OwnedWriteHalf) -> Result<$stream, ReuniteError> {
+                reunite(self, other)
+            }
+
+            fn whole(&self) -> &$stream {
+                &self.stream
+            }
+
+            fn stream(&self) -> &Connection<$transport> {
+                self.stream.stream()
+            }
+        }
+
+        impl OwnedWriteHalf {
+            /// The whole again.
+            ///
+            /// # Errors
+            /// When the halves are of different streams.
+            pub fn reunite(self, other: OwnedReadHalf) -> Result<$stream, ReuniteError> {
+                reunite(other, self)
+            }
+
+            /// Drops it without shutting the write direction down.
+            pub fn forget(mut self) {
+                self.shut_on_drop = false;
+            }
+
+            fn whole(&self) -> &$stream {
+                &self.stream
+            }
+
+            fn stream(&self) -> &Connection<$transport> {
+                self.stream.stream()
+            }
+        }
+
+        impl Drop for OwnedWriteHalf {
+            fn drop(&mut self) {
+                if self.shut_on_drop {
+                    self.stream().shut_on_drop();
+                }
+            }
+        }
+
+        impl ReadHalf<'_> {
+            fn whole(&self) -> &$stream {
+                self.0
+            }
+
+            fn stream(&self) -> &Connection<$transport> {
+                self.0.stream()
+            }
+        }
+
+        impl WriteHalf<'_> {
+            fn whole(&self) -> &$stream {
+                self.0
+            }
+
+            fn stream(&self) -> &Connection<$transport> {
+                self.0.stream()
+            }
+        }
+
+        readable!(ReadHalf<'_>);
+        readable!(OwnedReadHalf);
+        writable!(WriteHalf<'_>);
+        writable!(OwnedWriteHalf);
+        half!(ReadHalf<'_>, $stream, $address);
+        half!(WriteHalf<'_>, $stream, $address);
+        half!(OwnedReadHalf, $stream, $address);
+        half!(OwnedWriteHalf, $stream, $address);
+    };
 }
+
+pub(super) use {half, halves, readable, whole, writable};

@@ -1,6 +1,6 @@
 //! A datagram socket.
 
-use super::stream::not_waiting;
+use super::connection::not_waiting;
 use crate::dns::{ToSocketAddrs, nothing, resolve};
 use crate::errno;
 use crate::handle::{Handle, Side, Wait};
