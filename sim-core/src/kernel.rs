@@ -243,6 +243,20 @@ impl Kernel {
         self.events.cancel(key)
     }
 
+    /// Wakes one of this world's tasks, whose waker is a number, although the kernel is borrowed. It comes to the same as
+    /// `waker.wake()` at this point.
+    ///
+    /// # Errors
+    /// Gives back what is not the waker of such a task: it runs code of others, and has to wait for the end of the borrow.
+    #[inline]
+    pub fn wake_task(&mut self, waker: Waker) -> Result<(), Waker> {
+        let Some(key) = waker::task_of(self.world, &waker) else { return Err(waker) };
+        // Dropping one of our own wakers does nothing.
+        std::mem::forget(waker);
+        self.wake(key);
+        Ok(())
+    }
+
     /// Adds an event to the log, if it is on.
     #[inline]
     pub fn record(&mut self, event: impl FnOnce() -> Event) {

@@ -1,11 +1,12 @@
 //! Handles of sockets as plain data, and the one future that waits on them.
 
 use crate::network::{Net, op_on_drop, with_net};
-use crate::readiness::WaitId;
+use crate::readiness::{WaitId, Waiters};
 use sim_core::kernel::Kernel;
 use sim_core::slab::Key;
 use sim_core::world::{self, WorldId};
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -46,14 +47,55 @@ impl Handle {
     }
 }
 
-/// Which list of a socket a future waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Read,
-    Write,
-    Accept,
-    Datagram,
-    Set,
+/// Which list of a socket a future waits in: known when the program is compiled, so that waiting and leaving are a look
+/// at one list.
+pub(crate) trait Side {
+    /// The list, unless the socket is gone.
+    fn waiters(net: &mut Net, key: Key) -> Option<&mut Waiters>;
+}
+
+/// Those who wait for data of a stream.
+#[derive(Debug)]
+pub(crate) enum Readers {}
+
+impl Side for Readers {
+    #[inline]
+    fn waiters(net: &mut Net, key: Key) -> Option<&mut Waiters> {
+        net.streams.get_mut(key).map(|s| &mut s.readers)
+    }
+}
+
+/// Those who wait for room in a stream, or for its connection.
+#[derive(Debug)]
+pub(crate) enum Writers {}
+
+impl Side for Writers {
+    #[inline]
+    fn waiters(net: &mut Net, key: Key) -> Option<&mut Waiters> {
+        net.streams.get_mut(key).map(|s| &mut s.writers)
+    }
+}
+
+/// Those who wait for a connection of a listener.
+#[derive(Debug)]
+pub(crate) enum Acceptors {}
+
+impl Side for Acceptors {
+    #[inline]
+    fn waiters(net: &mut Net, key: Key) -> Option<&mut Waiters> {
+        net.listeners.get_mut(key).map(|l| &mut l.acceptors)
+    }
+}
+
+/// Those who wait for a datagram.
+#[derive(Debug)]
+pub(crate) enum Receivers {}
+
+impl Side for Receivers {
+    #[inline]
+    fn waiters(net: &mut Net, key: Key) -> Option<&mut Waiters> {
+        net.udp.get_mut(key).map(|u| &mut u.readers)
+    }
 }
 
 /// Tries a non-blocking operation until it does not have to wait.
@@ -62,38 +104,39 @@ pub(crate) enum Side {
 /// whenever the operation is one step.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
-pub(crate) struct Wait<'a, F> {
+pub(crate) struct Wait<'a, S: Side, F> {
     handle: &'a Handle,
-    side: Side,
     id: WaitId,
     operation: F,
+    side: PhantomData<fn() -> S>,
 }
 
-impl<'a, F> Wait<'a, F> {
+impl<'a, S: Side, F> Wait<'a, S, F> {
     #[inline]
-    pub fn new<T>(handle: &'a Handle, side: Side, operation: F) -> Self
+    pub fn new<T>(handle: &'a Handle, operation: F) -> Self
     where
         F: FnMut(&mut Net, &mut Kernel, Key) -> Poll<T> + Unpin,
     {
-        Wait { handle, side, id: 0, operation }
+        Wait { handle, id: 0, operation, side: PhantomData }
     }
 }
 
-impl<T, F> Future for Wait<'_, F>
+impl<T, S, F> Future for Wait<'_, S, F>
 where
+    S: Side,
     F: FnMut(&mut Net, &mut Kernel, Key) -> Poll<T> + Unpin,
 {
     type Output = T;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let Wait { handle, side, id, operation } = self.get_mut();
+        let Wait { handle, id, operation, .. } = self.get_mut();
         handle.op(|net, k, key| {
             let result = operation(net, k, key);
             if result.is_pending() {
-                net.wait(*side, key, id, cx);
+                net.wait::<S>(key, id, cx);
             } else if *id != 0 {
-                net.leave(*side, key, *id);
+                net.leave::<S>(key, *id);
                 *id = 0;
             }
             result
@@ -101,12 +144,12 @@ where
     }
 }
 
-impl<F> Drop for Wait<'_, F> {
+impl<S: Side, F> Drop for Wait<'_, S, F> {
     #[inline]
     fn drop(&mut self) {
         if self.id != 0 {
-            let (side, id) = (self.side, self.id);
-            self.handle.on_drop(|net, _, key| net.leave(side, key, id));
+            let id = self.id;
+            self.handle.on_drop(|net, _, key| net.leave::<S>(key, id));
         }
     }
 }
@@ -114,31 +157,14 @@ impl<F> Drop for Wait<'_, F> {
 impl Net {
     /// Adds whoever polls `cx` to a list. On a socket that is gone nobody waits: its operations do not wait either.
     #[inline]
-    pub fn wait(&mut self, side: Side, key: Key, id: &mut WaitId, cx: &Context<'_>) {
-        let dropped = &mut self.out.dropped;
-        let waiters = match side {
-            Side::Read => self.streams.get_mut(key).map(|s| &mut s.readers),
-            Side::Write => self.streams.get_mut(key).map(|s| &mut s.writers),
-            Side::Accept => self.listeners.get_mut(key).map(|l| &mut l.acceptors),
-            Side::Datagram => self.udp.get_mut(key).map(|u| &mut u.readers),
-            Side::Set => return self.sets.wait(key, id, cx, dropped),
-        };
-        if let Some(waiters) = waiters {
-            waiters.wait(id, cx, dropped);
-        }
+    pub fn wait<S: Side>(&mut self, key: Key, id: &mut WaitId, cx: &Context<'_>) {
+        let replaced = S::waiters(self, key).and_then(|waiters| waiters.wait(id, cx));
+        self.out.dropped.extend(replaced);
     }
 
-    pub fn leave(&mut self, side: Side, key: Key, id: WaitId) {
-        let dropped = &mut self.out.dropped;
-        let waiters = match side {
-            Side::Read => self.streams.get_mut(key).map(|s| &mut s.readers),
-            Side::Write => self.streams.get_mut(key).map(|s| &mut s.writers),
-            Side::Accept => self.listeners.get_mut(key).map(|l| &mut l.acceptors),
-            Side::Datagram => self.udp.get_mut(key).map(|u| &mut u.readers),
-            Side::Set => return self.sets.leave(key, id, dropped),
-        };
-        if let Some(waiters) = waiters {
-            waiters.leave(id, dropped);
-        }
+    #[inline]
+    fn leave<S: Side>(&mut self, key: Key, id: WaitId) {
+        let left = S::waiters(self, key).and_then(|waiters| waiters.leave(id));
+        self.out.dropped.extend(left);
     }
 }

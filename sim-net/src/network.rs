@@ -1,8 +1,9 @@
 //! The network of a world: every socket and link as plain data, the door through which they are reached, and what
 //! happens to them when machines and worlds end.
 //!
-//! All operations are non-blocking and run with the network and the kernel borrowed. Wakers that they fire or give
-//! up collect in the [`Outbox`] and are dealt with after the borrow: a waker is foreign code.
+//! All operations are non-blocking and run with the network and the kernel borrowed. They wake tasks of the world at
+//! once. The wakers of others, such as those of a `select`, collect in the [`Outbox`] with those that are given up, and are
+//! dealt with after the borrow: they run foreign code.
 
 use crate::errno;
 use crate::link::{Fate, Held, HeldQueue, Topology};
@@ -72,7 +73,7 @@ pub(crate) struct Net {
     pub ended: u64,
 }
 
-/// Wakers to deal with when nothing is borrowed.
+/// Foreign wakers to deal with when nothing is borrowed.
 #[derive(Default)]
 pub(crate) struct Outbox {
     pub wake: Vec<Waker>,
@@ -129,17 +130,9 @@ pub(crate) fn with_net<R>(world: &World, f: impl FnOnce(&mut Net, &mut Kernel) -
         if net.out.wake.is_empty() && net.out.dropped.is_empty() {
             return result;
         }
-        // One wake is the rule.
-        let alone = if net.out.wake.len() == 1 { net.out.wake.pop() } else { None };
-        let more = !net.out.wake.is_empty() || !net.out.dropped.is_empty();
         drop(net);
         drop(kernel);
-        if let Some(waker) = alone {
-            waker.wake();
-        }
-        if more {
-            deliver(cell);
-        }
+        deliver(cell);
         result
     })
 }
@@ -234,7 +227,7 @@ impl Net {
             tag::SYN_RETRY => self.syn_retry(k, key),
             tag::SYN_ACK_RETRY => self.syn_ack_retry(k, key),
             tag::KEEPALIVE => self.keepalive_due(k, key),
-            tag::UNREACHABLE => self.unreachable_arrived(key),
+            tag::UNREACHABLE => self.unreachable_arrived(k, key),
             _ => unreachable!("the network posted no event {tag}"),
         }
     }
@@ -332,8 +325,8 @@ impl Net {
 
     /// Tells the readiness sets that watch a source.
     #[cold]
-    pub fn tell_watchers(&mut self, source: Source) {
-        self.sets.changed(source, &mut self.out);
+    pub fn tell_watchers(&mut self, k: &mut Kernel, source: Source) {
+        self.sets.changed(k, source, &mut self.out);
     }
 
     fn process_died(&mut self, k: &mut Kernel, node: NodeId, death: Death) {

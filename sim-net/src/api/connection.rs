@@ -15,8 +15,9 @@ use std::task::{Context, Poll};
 
 /// The operations of the kernel behind a kind of byte stream.
 pub(super) trait Transport {
-    const READ: Side;
-    const WRITE: Side;
+    /// Who waits for data, and who waits for room.
+    type Readers: Side;
+    type Writers: Side;
 
     fn source(key: Key) -> Source;
     fn read(net: &mut Net, k: &mut Kernel, key: Key, buf: &mut [u8]) -> Poll<io::Result<usize>>;
@@ -60,11 +61,11 @@ impl<T: Transport> Connection<T> {
 
     /// Tries an operation until it does not have to wait.
     #[inline]
-    pub fn wait<'a, R, F>(&'a self, side: Side, operation: F) -> Wait<'a, F>
+    pub fn wait<'a, S: Side, R, F>(&'a self, operation: F) -> Wait<'a, S, F>
     where
         F: FnMut(&mut Net, &mut Kernel, Key) -> Poll<R> + Unpin,
     {
-        Wait::new(&self.handle, side, operation)
+        Wait::new(&self.handle, operation)
     }
 
     pub fn source(&self) -> Source {
@@ -73,12 +74,12 @@ impl<T: Transport> Connection<T> {
 
     #[inline]
     pub fn read_some<'a>(&'a self, buf: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
-        self.wait(T::READ, |net: &mut Net, k: &mut Kernel, key| T::read(net, k, key, buf))
+        self.wait::<T::Readers, _, _>(|net: &mut Net, k: &mut Kernel, key| T::read(net, k, key, buf))
     }
 
     #[inline]
     pub fn write_some<'a>(&'a self, buf: &'a [u8]) -> impl Future<Output = io::Result<usize>> + 'a {
-        self.wait(T::WRITE, |net: &mut Net, k: &mut Kernel, key| T::write(net, k, key, buf))
+        self.wait::<T::Writers, _, _>(|net: &mut Net, k: &mut Kernel, key| T::write(net, k, key, buf))
     }
 
     /// Reads until `buf` is full, as one wait.
@@ -97,7 +98,7 @@ impl<T: Transport> Connection<T> {
             }
             Poll::Ready(Ok(filled))
         };
-        self.wait(T::READ, read)
+        self.wait::<T::Readers, _, _>(read)
     }
 
     /// Writes until `buf` is empty, as one wait.
@@ -113,7 +114,7 @@ impl<T: Transport> Connection<T> {
             }
             Poll::Ready(Ok(()))
         };
-        self.wait(T::WRITE, write)
+        self.wait::<T::Writers, _, _>(write)
     }
 
     /// Waits for any readiness of `interest`.
@@ -130,11 +131,13 @@ impl<T: Transport> Connection<T> {
             }
         };
         if !both {
-            let side = if interest.is_writable() { T::WRITE } else { T::READ };
-            return self.wait(side, ready).await;
+            return match interest.is_writable() {
+                true => self.wait::<T::Writers, _, _>(ready).await,
+                false => self.wait::<T::Readers, _, _>(ready).await,
+            };
         }
-        let mut read = std::pin::pin!(self.wait(T::READ, ready));
-        let mut write = std::pin::pin!(self.wait(T::WRITE, &mut ready));
+        let mut read = std::pin::pin!(self.wait::<T::Readers, _, _>(ready));
+        let mut write = std::pin::pin!(self.wait::<T::Writers, _, _>(&mut ready));
         std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
             Poll::Ready(r) => Poll::Ready(r),
             Poll::Pending => write.as_mut().poll(cx),
@@ -157,7 +160,7 @@ impl<T: Transport> Connection<T> {
         self.op(|net, k, key| {
             let read = T::read(net, k, key, buf);
             if read.is_pending() {
-                net.wait(T::READ, key, &mut { POLLED }, cx);
+                net.wait::<T::Readers>(key, &mut { POLLED }, cx);
             }
             read
         })
@@ -168,7 +171,7 @@ impl<T: Transport> Connection<T> {
         self.op(|net, k, key| {
             let written = T::write(net, k, key, buf);
             if written.is_pending() {
-                net.wait(T::WRITE, key, &mut { POLLED }, cx);
+                net.wait::<T::Writers>(key, &mut { POLLED }, cx);
             }
             written
         })
@@ -176,12 +179,14 @@ impl<T: Transport> Connection<T> {
 
     /// Whether a read (`READABLE`) or a write would not wait; else the task of `cx` is woken when it would not.
     pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        let side = if interest.is_writable() { T::WRITE } else { T::READ };
         self.op(|net, k, key| match net.ready(k, T::source(key), interest) {
             None => Poll::Ready(Err(errno::bad_descriptor())),
             Some(ready) if !interest.mask(ready).is_empty() => Poll::Ready(Ok(())),
             Some(_) => {
-                net.wait(side, key, &mut { POLLED }, cx);
+                match interest.is_writable() {
+                    true => net.wait::<T::Writers>(key, &mut { POLLED }, cx),
+                    false => net.wait::<T::Readers>(key, &mut { POLLED }, cx),
+                }
                 Poll::Pending
             }
         })

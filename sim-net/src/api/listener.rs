@@ -4,7 +4,7 @@ use super::TcpStream;
 use super::connection::not_waiting;
 use crate::dns::{ToSocketAddrs, nothing, resolve};
 use crate::errno;
-use crate::handle::{Handle, Side, Wait};
+use crate::handle::{Acceptors, Handle, Wait};
 use crate::network::{Net, op};
 use crate::readiness::{POLLED, Source, Watch};
 use sim_core::kernel::Kernel;
@@ -69,7 +69,7 @@ impl TcpListener {
     /// # Errors
     /// `EBADF` when the process of the listener is dead.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        Wait::new(&self.handle, Side::Accept, accept).await
+        Wait::<Acceptors, _>::new(&self.handle, accept).await
     }
 
     /// Takes a connection, or has the task of `cx` woken when there is one. Only the last caller is.
@@ -80,7 +80,7 @@ impl TcpListener {
         self.handle.op(|net, k, key| {
             let accepted = accept(net, k, key);
             if accepted.is_pending() {
-                net.wait(Side::Accept, key, &mut { POLLED }, cx);
+                net.wait::<Acceptors>(key, &mut { POLLED }, cx);
             }
             accepted
         })

@@ -4,7 +4,7 @@ use super::connection::{Connection, Transport};
 use super::tcp_halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, owned_halves};
 use crate::dns::{ToSocketAddrs, nothing, resolve};
 use crate::errno;
-use crate::handle::Side;
+use crate::handle::{Readers, Writers};
 use crate::network::{Net, op};
 use crate::readiness::{Source, Watch};
 use sim_core::kernel::Kernel;
@@ -51,8 +51,8 @@ pub struct TcpStream {
 pub(super) struct Tcp;
 
 impl Transport for Tcp {
-    const READ: Side = Side::Read;
-    const WRITE: Side = Side::Write;
+    type Readers = Readers;
+    type Writers = Writers;
 
     #[inline]
     fn source(key: Key) -> Source {
@@ -113,7 +113,7 @@ impl TcpStream {
     }
 
     pub(super) async fn connected(&self) -> io::Result<()> {
-        self.connection.wait(Side::Write, |net: &mut Net, _: &mut Kernel, key| net.connected(key)).await
+        self.connection.wait::<Writers, _, _>(|net: &mut Net, _: &mut Kernel, key| net.connected(key)).await
     }
 
     // ---- addresses and options ----
@@ -218,7 +218,9 @@ impl TcpStream {
     /// # Errors
     /// As [`TcpStream::read`].
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.connection.wait(Side::Read, |net: &mut Net, k: &mut Kernel, key| net.peek(k, key, buf)).await
+        self.connection
+            .wait::<Readers, _, _>(|net: &mut Net, k: &mut Kernel, key| net.peek(k, key, buf))
+            .await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::connection::not_waiting;
 use crate::dns::{ToSocketAddrs, nothing, resolve};
 use crate::errno;
-use crate::handle::{Handle, Side, Wait};
+use crate::handle::{Handle, Receivers, Wait};
 use crate::network::{Net, op};
 use crate::readiness::{Interest, POLLED, Ready, Source, Watch};
 use sim_core::kernel::Kernel;
@@ -140,7 +140,7 @@ impl UdpSocket {
     #[inline]
     async fn receive(&self, buf: &mut [u8], peek: bool) -> io::Result<(usize, SocketAddr)> {
         let receive = |net: &mut Net, _: &mut Kernel, key| net.recv_from(key, buf, peek);
-        Wait::new(&self.handle, Side::Datagram, receive).await
+        Wait::<Receivers, _>::new(&self.handle, receive).await
     }
 
     /// A datagram that is there.
@@ -173,7 +173,7 @@ impl UdpSocket {
         self.handle.op(|net, _, key| {
             let received = net.recv_from(key, buf, false);
             if received.is_pending() {
-                net.wait(Side::Datagram, key, &mut { POLLED }, cx);
+                net.wait::<Receivers>(key, &mut { POLLED }, cx);
             }
             received
         })
@@ -205,7 +205,7 @@ impl UdpSocket {
             Some(ready) if interest.mask(ready).is_empty() => Poll::Pending,
             Some(ready) => Poll::Ready(Ok(interest.mask(ready))),
         };
-        Wait::new(&self.handle, Side::Datagram, ready).await
+        Wait::<Receivers, _>::new(&self.handle, ready).await
     }
 
     fn socket<T>(&self, f: impl FnOnce(&mut crate::udp::Socket) -> T) -> io::Result<T> {

@@ -1,7 +1,7 @@
 //! Sets of sockets, as epoll(7) has them: a list of what may be ready, looked at when somebody asks.
 
 use super::state::{Interest, Ready};
-use super::{Source, WaitId, Waiters};
+use super::{Source, Waiters};
 use crate::errno;
 use crate::handle::{Handle, Side, Wait};
 use crate::network::{Net, Outbox, op};
@@ -11,7 +11,7 @@ use sim_core::kernel::Kernel;
 use sim_core::slab::{Key, Slab};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 /// When a set tells of a source that is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl ReadinessSet {
     /// # Errors
     /// `EBADF` when the process that made the set is dead, `EINVAL` for a `most` of 0.
     pub async fn wait(&self, events: &mut Vec<Event>, most: usize) -> io::Result<usize> {
-        Wait::new(&self.0, Side::Set, move |net: &mut Net, k: &mut Kernel, set| {
+        Wait::<Waiting, _>::new(&self.0, move |net: &mut Net, k: &mut Kernel, set| {
             net.collect(k, set, events, most)
         })
         .await
@@ -165,14 +165,24 @@ struct Set {
 }
 
 impl Set {
-    fn queue(&mut self, source: Source, out: &mut Outbox) {
+    fn queue(&mut self, k: &mut Kernel, source: Source, out: &mut Outbox) {
         if let Some(entry) = self.entries.get_mut(&source)
             && entry.armed
             && !std::mem::replace(&mut entry.queued, true)
         {
             self.maybe_ready.push_back(source);
-            self.waiters.take(&mut out.wake);
+            self.waiters.wake(k, &mut out.wake);
         }
+    }
+}
+
+/// Those who wait for a source of a set.
+#[derive(Debug)]
+enum Waiting {}
+
+impl Side for Waiting {
+    fn waiters(net: &mut Net, key: Key) -> Option<&mut Waiters> {
+        net.sets.sets.get_mut(key).map(|set| &mut set.waiters)
     }
 }
 
@@ -190,10 +200,10 @@ impl Sets {
     }
 
     /// A source may have become ready for more.
-    pub fn changed(&mut self, source: Source, out: &mut Outbox) {
+    pub fn changed(&mut self, k: &mut Kernel, source: Source, out: &mut Outbox) {
         for key in self.watchers.get(&source).into_iter().flatten() {
             if let Some(set) = self.sets.get_mut(*key) {
-                set.queue(source, out);
+                set.queue(k, source, out);
             }
         }
     }
@@ -223,18 +233,6 @@ impl Sets {
         self.watchers.clear();
     }
 
-    pub fn wait(&mut self, set: Key, id: &mut WaitId, cx: &Context<'_>, dropped: &mut Vec<Waker>) {
-        if let Some(set) = self.sets.get_mut(set) {
-            set.waiters.wait(id, cx, dropped);
-        }
-    }
-
-    pub fn leave(&mut self, set: Key, id: WaitId, dropped: &mut Vec<Waker>) {
-        if let Some(set) = self.sets.get_mut(set) {
-            set.waiters.leave(id, dropped);
-        }
-    }
-
     pub fn len(&self) -> usize {
         self.sets.len()
     }
@@ -251,7 +249,7 @@ impl Net {
         place.entries.insert(source, entry);
         self.sets.watchers.entry(source).or_default().push(set);
         if !entry.interest.mask(ready).is_empty() {
-            self.queue_in(set, source);
+            self.queue_in(k, set, source);
         }
         Ok(())
     }
@@ -262,14 +260,14 @@ impl Net {
         *old = Entry { queued: old.queued, ..entry };
         let ready = self.watch(k, source, entry.interest)?;
         if !entry.interest.mask(ready).is_empty() {
-            self.queue_in(set, source);
+            self.queue_in(k, set, source);
         }
         Ok(())
     }
 
-    fn queue_in(&mut self, set: Key, source: Source) {
+    fn queue_in(&mut self, k: &mut Kernel, set: Key, source: Source) {
         if let Some(set) = self.sets.sets.get_mut(set) {
-            set.queue(source, &mut self.out);
+            set.queue(k, source, &mut self.out);
         }
     }
 

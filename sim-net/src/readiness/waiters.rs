@@ -1,5 +1,6 @@
 //! Who waits for a socket: any number of tasks, the first inline since most sockets have one.
 
+use sim_core::kernel::Kernel;
 use std::task::{Context, Waker};
 
 /// The identity of one wait, kept by the future that waits: 0 while it does not.
@@ -34,50 +35,64 @@ impl Waiters {
         self.first.is_none() && self.rest.as_ref().is_none_or(|r| r.is_empty())
     }
 
-    /// Waits under `id`, which gets a value if it has none. A replaced waker goes to `dropped`: nothing foreign may
-    /// run while the network is borrowed.
+    /// Waits under `id`, which gets a value if it has none. A replaced waker is for the caller to drop when the network is
+    /// no longer borrowed.
     #[inline]
-    pub fn wait(&mut self, id: &mut WaitId, cx: &Context<'_>, dropped: &mut Vec<Waker>) {
+    pub fn wait(&mut self, id: &mut WaitId, cx: &Context<'_>) -> Option<Waker> {
         if *id == 0 {
             self.last = if self.last >= POLLED - 1 { 1 } else { self.last + 1 };
             *id = self.last;
         }
         if self.first.is_none() && self.rest.is_none() {
             self.first = Some((*id, cx.waker().clone()));
-            return;
+            return None;
         }
-        self.wait_behind(*id, cx, dropped);
+        self.wait_behind(*id, cx)
     }
 
-    fn wait_behind(&mut self, id: WaitId, cx: &Context<'_>, dropped: &mut Vec<Waker>) {
+    fn wait_behind(&mut self, id: WaitId, cx: &Context<'_>) -> Option<Waker> {
         let rest = self.rest.get_or_insert_default();
         if let Some((_, waker)) = self.first.iter_mut().chain(rest.iter_mut()).find(|w| w.0 == id) {
             if !waker.will_wake(cx.waker()) {
-                dropped.push(std::mem::replace(waker, cx.waker().clone()));
+                return Some(std::mem::replace(waker, cx.waker().clone()));
             }
         } else if self.first.is_none() {
             self.first = Some((id, cx.waker().clone()));
         } else {
             rest.push((id, cx.waker().clone()));
         }
+        None
     }
 
-    /// The wait `id` is over before it was served.
+    /// The wait `id` is over before it was served. Its waker is for the caller to drop when the network is no longer
+    /// borrowed.
     #[inline]
-    pub fn leave(&mut self, id: WaitId, dropped: &mut Vec<Waker>) {
+    pub fn leave(&mut self, id: WaitId) -> Option<Waker> {
         // Who was woken is in no list any more.
-        if self.first.is_some() || self.rest.is_some() {
-            self.take_out(id, dropped);
+        if self.first.is_none() && self.rest.is_none() {
+            return None;
         }
+        self.take_out(id)
     }
 
-    fn take_out(&mut self, id: WaitId, dropped: &mut Vec<Waker>) {
+    fn take_out(&mut self, id: WaitId) -> Option<Waker> {
         if self.first.as_ref().is_some_and(|w| w.0 == id) {
-            dropped.extend(self.first.take().map(|w| w.1));
-        } else if let Some(rest) = &mut self.rest
-            && let Some(at) = rest.iter().position(|w| w.0 == id)
-        {
-            dropped.push(rest.remove(at).1);
+            return self.first.take().map(|w| w.1);
+        }
+        let rest = self.rest.as_mut()?;
+        let at = rest.iter().position(|w| w.0 == id)?;
+        Some(rest.remove(at).1)
+    }
+
+    /// Wakes everybody who waits: tasks of this world at once, whose wakers are numbers; the wakers of others run foreign
+    /// code and go to `out`.
+    #[inline]
+    pub fn wake(&mut self, k: &mut Kernel, out: &mut Vec<Waker>) {
+        if let Some((_, waker)) = self.first.take() {
+            out.extend(k.wake_task(waker).err());
+        }
+        if let Some(rest) = &mut self.rest {
+            out.extend(rest.drain(..).filter_map(|(_, waker)| k.wake_task(waker).err()));
         }
     }
 
@@ -105,7 +120,7 @@ mod tests {
     fn everybody_who_waits_is_taken_once() {
         let (mut w, mut out) = (Waiters::default(), Vec::new());
         for _ in 0..5 {
-            w.wait(&mut 0, &cx(), &mut out);
+            out.extend(w.wait(&mut 0, &cx()));
         }
         assert!(out.is_empty() && !w.is_empty());
         w.take(&mut out);
@@ -119,12 +134,12 @@ mod tests {
         let (mut w, mut out) = (Waiters::default(), Vec::new());
         let mut ids = [0; 3];
         for _ in 0..10 {
-            ids.iter_mut().for_each(|id| w.wait(id, &cx(), &mut out));
+            ids.iter_mut().for_each(|id| out.extend(w.wait(id, &cx())));
         }
         assert_eq!(ids, [1, 2, 3]);
         // Wakers that were replaced by their like.
         out.clear();
-        w.leave(ids[1], &mut out);
+        out.extend(w.leave(ids[1]));
         assert_eq!(out.len(), 1);
         w.take(&mut out);
         assert_eq!(out.len(), 3);
@@ -134,10 +149,10 @@ mod tests {
     fn a_woken_future_does_not_take_the_place_of_another() {
         let (mut w, mut out) = (Waiters::default(), Vec::new());
         let (mut a, mut b) = (0, 0);
-        w.wait(&mut a, &cx(), &mut out);
+        out.extend(w.wait(&mut a, &cx()));
         w.take(&mut out);
-        w.wait(&mut b, &cx(), &mut out);
-        w.wait(&mut a, &cx(), &mut out);
+        out.extend(w.wait(&mut b, &cx()));
+        out.extend(w.wait(&mut a, &cx()));
         out.clear();
         w.take(&mut out);
         assert_eq!(out.len(), 2);
@@ -145,12 +160,12 @@ mod tests {
 
     #[test]
     fn waits_in_vain_leave_nothing_behind() {
-        let (mut w, mut out) = (Waiters::default(), Vec::new());
-        w.wait(&mut 0, &cx(), &mut out);
+        let mut w = Waiters::default();
+        w.wait(&mut 0, &cx());
         for _ in 0..1000 {
             let mut id = 0;
-            w.wait(&mut id, &cx(), &mut out);
-            w.leave(id, &mut out);
+            w.wait(&mut id, &cx());
+            assert!(w.leave(id).is_some());
         }
         assert!(w.rest.as_ref().is_some_and(|r| r.is_empty() && r.capacity() < 10));
         assert!(!w.is_empty());

@@ -47,78 +47,157 @@ impl Payload {
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
-
-    #[inline]
-    fn advance(&mut self, n: usize) {
-        match self {
-            Payload::Small { start, .. } => *start += n as u8,
-            Payload::Large(bytes) => bytes.advance(n),
-        }
-    }
 }
 
-/// Segments in order of arrival. The first lies inline, since most queues never hold a second.
-#[derive(Debug, Default)]
+/// Segments in order of arrival. The bytes of a small first one lie in the queue itself, written once and read once: most
+/// queues never hold a second.
+#[derive(Debug)]
 pub(crate) struct Queue {
-    head: Option<Segment>,
+    head: Head,
     rest: VecDeque<Segment>,
+    bytes: [u8; INLINE],
+}
+
+/// The first segment.
+#[derive(Debug)]
+enum Head {
+    None,
+    /// Its bytes are `start..end` of the queue's.
+    Small {
+        visible: u64,
+        start: u8,
+        end: u8,
+    },
+    Large {
+        visible: u64,
+        data: Bytes,
+    },
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { head: Head::None, rest: VecDeque::new(), bytes: [0; INLINE] }
+    }
 }
 
 impl Queue {
     #[inline]
     pub fn push(&mut self, segment: Segment) {
         debug_assert!(segment.data.len() > 0, "an empty segment would look like the end of the stream");
-        if self.head.is_none() {
-            self.head = Some(segment);
+        if self.is_empty() {
+            self.lead(segment);
         } else {
             debug_assert!(self.rest.back().is_none_or(|s| s.visible <= segment.visible));
             self.rest.push_back(segment);
         }
     }
 
+    /// Adds a copy of what the application wrote.
+    #[inline]
+    pub fn push_copy(&mut self, visible: u64, data: &[u8]) {
+        if self.is_empty()
+            && let Some(place) = self.bytes.get_mut(..data.len())
+        {
+            place.copy_from_slice(data);
+            self.head = Head::Small { visible, start: 0, end: data.len() as u8 };
+        } else {
+            self.push(Segment { visible, data: Payload::copy(data) });
+        }
+    }
+
+    /// Makes a segment the first.
+    fn lead(&mut self, Segment { visible, data }: Segment) {
+        self.head = match data {
+            Payload::Small { start, end, bytes } => {
+                self.bytes = bytes;
+                Head::Small { visible, start, end }
+            }
+            Payload::Large(data) => Head::Large { visible, data },
+        };
+    }
+
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.head.is_none()
+        matches!(self.head, Head::None)
+    }
+
+    /// The first segment: from when it is visible, and its bytes.
+    #[inline]
+    fn first(&self) -> Option<(u64, &[u8])> {
+        match &self.head {
+            Head::None => None,
+            Head::Small { visible, start, end } => {
+                Some((*visible, &self.bytes[usize::from(*start)..usize::from(*end)]))
+            }
+            Head::Large { visible, data } => Some((*visible, data)),
+        }
+    }
+
+    /// Every segment in turn.
+    fn segments(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.first().into_iter().chain(self.rest.iter().map(|s| (s.visible, s.data.as_slice())))
     }
 
     /// Whether the first byte is there at `now`.
     #[inline]
     pub fn visible(&self, now: u64) -> bool {
-        self.head.as_ref().is_some_and(|s| s.visible <= now)
+        match self.head {
+            Head::None => false,
+            Head::Small { visible, .. } | Head::Large { visible, .. } => visible <= now,
+        }
     }
 
     /// When the first segment that is not there yet at `now` will be.
     pub fn next_arrival(&self, now: u64) -> Option<u64> {
-        self.head.iter().chain(&self.rest).map(|s| s.visible).find(|&at| at > now)
+        self.segments().map(|(visible, _)| visible).find(|&at| at > now)
     }
 
     /// Moves what is visible at `now` to `buf`, across segments, and says how much that was.
     #[inline]
     pub fn read(&mut self, now: u64, buf: &mut [u8]) -> usize {
         let mut read = 0;
-        while let Some(first) = &mut self.head
-            && first.visible <= now
+        while let Some((visible, data)) = self.first()
+            && visible <= now
             && read < buf.len()
         {
-            let data = first.data.as_slice();
             let n = data.len().min(buf.len() - read);
+            let whole = n == data.len();
             buf[read..read + n].copy_from_slice(&data[..n]);
             read += n;
-            if n < data.len() {
-                first.data.advance(n);
+            if whole {
+                self.next();
             } else {
-                // An inline test: most queues have no second segment.
-                self.head = if self.rest.is_empty() { None } else { self.rest.pop_front() };
+                self.advance(n);
             }
         }
         read
     }
 
+    /// The first segment is read.
+    #[inline]
+    fn next(&mut self) {
+        self.head = Head::None;
+        // An inline test: most queues have no second segment.
+        if !self.rest.is_empty()
+            && let Some(next) = self.rest.pop_front()
+        {
+            self.lead(next);
+        }
+    }
+
+    /// The first `n` bytes of the first segment are read.
+    fn advance(&mut self, n: usize) {
+        match &mut self.head {
+            Head::None => {}
+            Head::Small { start, .. } => *start += n as u8,
+            Head::Large { data, .. } => data.advance(n),
+        }
+    }
+
     /// Copies what is visible at `now` without consuming it.
     pub fn peek(&self, now: u64, buf: &mut [u8]) -> usize {
         let mut read = 0;
-        for segment in self.head.iter().chain(&self.rest).take_while(|s| s.visible <= now) {
-            let data = segment.data.as_slice();
+        for (_, data) in self.segments().take_while(|&(visible, _)| visible <= now) {
             let n = data.len().min(buf.len() - read);
             buf[read..read + n].copy_from_slice(&data[..n]);
             read += n;
@@ -198,10 +277,22 @@ mod tests {
     fn payloads_of_every_size_are_what_was_written() {
         for size in [1, INLINE - 1, INLINE, INLINE + 1, LARGE - 1, LARGE] {
             let data: Vec<u8> = (0..size).map(|i| i as u8).collect();
-            let mut payload = Payload::copy(&data);
-            assert_eq!(payload.as_slice(), data);
-            payload.advance(size / 2);
-            assert_eq!((payload.as_slice(), payload.len()), (&data[size / 2..], size - size / 2));
+            let payload = Payload::copy(&data);
+            assert_eq!((payload.as_slice(), payload.len()), (&data[..], size));
+            let mut buf = vec![0; size];
+            // First in line, where it lies inline, and second, from where it moves there.
+            for ahead in [0, 1] {
+                let mut q = Queue::default();
+                for _ in 0..=ahead {
+                    q.push_copy(1, &data);
+                }
+                for _ in 0..=ahead {
+                    let half = q.read(1, &mut buf[..size / 2]);
+                    assert_eq!(half + q.read(1, &mut buf[size / 2..]), size);
+                    assert_eq!(buf, data);
+                }
+                assert!(q.is_empty());
+            }
         }
         assert_eq!(size_of::<Payload>(), 80);
     }

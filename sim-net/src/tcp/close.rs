@@ -25,11 +25,11 @@ impl Net {
         }
         if how != Shutdown::Write {
             st.read_shut = true;
-            self.readable(key);
+            self.readable(k, key);
         }
         if how != Shutdown::Read {
             self.send_fin(k, key);
-            self.writable(key);
+            self.writable(k, key);
         }
         Ok(())
     }
@@ -188,8 +188,8 @@ impl Net {
         if orphan {
             return self.remove(k, key, false);
         }
-        self.readable(key);
-        self.writable(key);
+        self.readable(k, key);
+        self.writable(k, key);
     }
 
     /// Takes a stream out of the world. Nobody is told.

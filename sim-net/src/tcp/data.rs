@@ -70,7 +70,7 @@ impl Net {
             let visible = at.max(st.last_arrival);
             let alone = visible > st.last_arrival || visible <= now;
             if let Some(p) = self.streams.get_mut(peer).filter(|p| p.takes()) {
-                p.queue.push(Segment { visible, data: Payload::copy(data) });
+                p.queue.push_copy(visible, data);
                 if alone {
                     self.post(k, visible, name, tag::VISIBLE, peer);
                 }
@@ -192,7 +192,7 @@ impl Net {
         st.credit_posted = false;
         st.harvest(k.now());
         if st.outstanding < st.limit {
-            self.writable(key);
+            self.writable(k, key);
         } else {
             self.await_credit(k, key);
         }
@@ -263,24 +263,24 @@ impl Net {
             // The last packet of the handshake was lost; data says the same.
             self.established(k, key);
         }
-        self.readable(key);
+        self.readable(k, key);
     }
 
     #[inline]
-    pub(super) fn readable(&mut self, key: Key) {
+    pub(super) fn readable(&mut self, k: &mut Kernel, key: Key) {
         let Some(st) = self.streams.get_mut(key) else { return };
-        st.readers.take(&mut self.out.wake);
+        st.readers.wake(k, &mut self.out.wake);
         if st.watched {
-            self.tell_watchers(Source::Stream(key));
+            self.tell_watchers(k, Source::Stream(key));
         }
     }
 
     #[inline]
-    pub(super) fn writable(&mut self, key: Key) {
+    pub(super) fn writable(&mut self, k: &mut Kernel, key: Key) {
         let Some(st) = self.streams.get_mut(key) else { return };
-        st.writers.take(&mut self.out.wake);
+        st.writers.wake(k, &mut self.out.wake);
         if st.watched {
-            self.tell_watchers(Source::Stream(key));
+            self.tell_watchers(k, Source::Stream(key));
         }
     }
 

@@ -289,7 +289,7 @@ impl Net {
         }
         if first {
             self.start_keepalive(k, client);
-            self.writable(client);
+            self.writable(k, client);
         }
     }
 
@@ -328,7 +328,7 @@ impl Net {
         let Some(s) = self.streams.get_mut(server) else { return };
         if s.phase != Phase::Accepting {
             // One that was sent again came first; data may ride on this one.
-            return self.readable(server);
+            return self.readable(k, server);
         }
         s.phase = Phase::Open;
         let listener = s.cold.listener;
@@ -341,9 +341,9 @@ impl Net {
         let Some(l) = self.listeners.get_mut(listener) else { return };
         l.half_open -= 1;
         l.queue.push_back(server);
-        l.acceptors.take(&mut self.out.wake);
+        l.acceptors.wake(k, &mut self.out.wake);
         if l.watched {
-            self.tell_watchers(Source::Listener(listener));
+            self.tell_watchers(k, Source::Listener(listener));
         }
     }
 

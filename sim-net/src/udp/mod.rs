@@ -186,11 +186,11 @@ impl Net {
         }
         s.queued += d.data.len() + OVERHEAD;
         s.queue.push_back((route::as_seen_from(s.local.is_ipv6(), d.from), d.data));
-        s.readers.take(&mut self.out.wake);
+        s.readers.wake(k, &mut self.out.wake);
         let watched = s.watched;
         self.traffic.datagrams += 1;
         if watched {
-            self.tell_watchers(Source::Udp(socket));
+            self.tell_watchers(k, Source::Udp(socket));
         }
     }
 
@@ -205,12 +205,12 @@ impl Net {
     }
 
     /// An ICMP port unreachable is there.
-    pub fn unreachable_arrived(&mut self, key: Key) {
+    pub fn unreachable_arrived(&mut self, k: &mut Kernel, key: Key) {
         let Some(s) = self.udp.get_mut(key) else { return };
         s.refused = true;
-        s.readers.take(&mut self.out.wake);
+        s.readers.wake(k, &mut self.out.wake);
         if s.watched {
-            self.tell_watchers(Source::Udp(key));
+            self.tell_watchers(k, Source::Udp(key));
         }
     }
 
