@@ -24,11 +24,17 @@ errors! {
     connection_reset = ECONNRESET;
     /// connect(2): no machine has this address.
     host_unreachable = EHOSTUNREACH;
+    /// setsockopt(2): no more groups may be joined.
+    no_buffers = ENOBUFS;
+    /// setsockopt(2): no interface has this address or index.
+    no_device = ENODEV;
+    /// setsockopt(2): an option of another family than the socket.
+    no_protocol_option = ENOPROTOOPT;
     /// A value that the call does not allow.
     invalid_argument = EINVAL;
-    /// connect(2): a call to a broadcast address.
+    /// connect(2), send(2): a broadcast address without SO_BROADCAST.
     permission_denied = EACCES;
-    /// send(2): the datagram is larger than the protocol allows.
+    /// send(2): the datagram is larger than the protocol allows, or than the link does when it must not be cut.
     message_too_large = EMSGSIZE;
     /// What the destructors of a dead process get.
     network_down = ENETDOWN;

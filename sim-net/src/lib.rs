@@ -61,6 +61,6 @@ pub use api::{
     WriteHalf,
 };
 pub use dns::{ToSocketAddrs, lookup_host};
-pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition};
+pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition, fixtures};
 pub use readiness::{Interest, Ready};
 pub use traffic::Traffic;

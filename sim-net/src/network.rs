@@ -11,7 +11,7 @@ use crate::ports::Ports;
 use crate::readiness::{Sets, Source};
 use crate::tcp::{Bound, Listener, Stream};
 use crate::traffic::Traffic;
-use crate::udp::{Datagram, Socket};
+use crate::udp::{Datagram, Groups, Socket};
 use sim_core::decision::{Kind, Name};
 use sim_core::kernel::Kernel;
 use sim_core::slab::{Key, Slab};
@@ -65,6 +65,7 @@ pub(crate) struct Net {
     pub datagrams: Slab<Datagram>,
     pub tcp_ports: Ports,
     pub udp_ports: Ports,
+    pub groups: Groups,
     pub sets: Sets,
     pub traffic: Traffic,
     pub out: Outbox,
@@ -205,6 +206,7 @@ impl Net {
         self.datagrams.clear();
         self.tcp_ports.clear();
         self.udp_ports.clear();
+        self.groups.clear();
         self.topology.reset();
         self.traffic = Traffic::default();
         self.held.clear();
@@ -281,7 +283,7 @@ impl Net {
     }
 
     /// Puts a packet into the queue of a clog, if it fits.
-    fn hold(&mut self, from: NodeId, to: NodeId, held: Held) -> bool {
+    pub fn hold(&mut self, from: NodeId, to: NodeId, held: Held) -> bool {
         let limit = self.topology.path(from, to).queue;
         let Net { held: queues, streams, datagrams, udp, .. } = self;
         let wanted = |held: &Held| wanted(held, streams, datagrams, udp);
@@ -306,17 +308,15 @@ impl Net {
                 }
                 match held.bytes {
                     None => self.released(k, held.key),
+                    Some(_) if held.tag == tag::DATAGRAM => self.dispatch(k, link, held.key),
                     Some(bytes) => {
                         if held.tag == tag::SYN
                             && let Some(client) = self.streams.get_mut(held.key)
                         {
                             client.cold.handshake.held = false;
                         }
-                        let sent = self.send_packet(k, held.kind, link, bytes, (held.tag, held.key));
-                        // Those of TCP are sent again by timers that run since they were held.
-                        if matches!(sent, Sent::Lost(_)) && held.tag == tag::DATAGRAM {
-                            self.datagrams.remove(held.key);
-                        }
+                        // Those that are lost are sent again by timers that run since they were held.
+                        self.send_packet(k, held.kind, link, bytes, (held.tag, held.key));
                     }
                 }
             }

@@ -177,6 +177,12 @@ impl Ports {
             .map(|(_, key)| key)
     }
 
+    /// Everybody whom a broadcast to (`ip`, `port`), or one to a group, is for, in the order in which they were bound.
+    pub fn find_all(&self, node: NodeId, ip: IpAddr, port: u16) -> Vec<Key> {
+        let holders = self.ports.get(&(node, port)).map_or(&[][..], |p| &p.holders);
+        holders.iter().filter(|h| h.matches(ip).is_some()).map(|h| h.key).collect()
+    }
+
     /// How many ports have state.
     pub fn len(&self) -> usize {
         self.ports.len()

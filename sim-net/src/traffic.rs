@@ -9,6 +9,12 @@ pub struct Traffic {
     pub datagrams: u64,
     /// Datagrams that found the receiver's queue full.
     pub datagrams_dropped: u64,
+    /// Packets that links delivered twice; TCP drops the second.
+    pub duplicated: u64,
+    /// Packets that links kept back, so that later ones overtook them.
+    pub reordered: u64,
+    /// Packets whose bits flipped on the way. All are lost but the datagrams whose damage beat the checksum.
+    pub corrupted: u64,
     /// Connections attempted.
     pub connects: u64,
     /// Connections that a listener accepted into its queue.

@@ -1,12 +1,15 @@
-//! What tests do to links: parameters, zones, partitions, clogs.
+//! The network as tests steer it: the door to parameters, zones, partitions and clogs.
 
+use super::barrier::{Clog, Partition};
 use super::latency::Latency;
-use super::topology::{Barrier, BarrierId, Parameters, Scope, Side, ZoneId};
-use crate::network::{Net, op, op_on_drop};
+use super::names::{IntoNames, find, find_all, find_set, find_zone};
+use super::setting::Link;
+use super::shapes;
+use super::topology::{Parameters, Scope, Side};
+use crate::network::{Net, op};
 use crate::traffic::Traffic;
-use sim_core::kernel::Kernel;
-use sim_core::world::WorldId;
-use sim_core::{Event, NodeId, Sim};
+use sim_core::{Event, Sim};
+use std::future::Future;
 
 /// The network of a simulation, as tests steer it.
 ///
@@ -44,6 +47,28 @@ pub trait NetExt {
     /// Puts nodes into a zone; a node is in the last one that it was put into.
     fn zone(&self, name: &str, nodes: impl IntoNames);
 
+    /// The one-way latencies between zones: a row for each zone that packets come from, in it an entry for each that they
+    /// go to, in the order of `zones`. The diagonal is the latency within a zone.
+    ///
+    /// ```
+    /// # sim_core::run(sim_core::Config::seed(1), |sim| async move {
+    /// # use sim_net::NetExt;
+    /// # use std::time::Duration;
+    /// # let ms = Duration::from_millis;
+    /// # (sim.node("a"), sim.node("b"));
+    /// sim.zone("eu", ["a"]);
+    /// sim.zone("us", ["b"]);
+    /// sim.latency_matrix(["eu", "us"], &[
+    ///     [ms(1)..ms(2), ms(40)..ms(45)],
+    ///     [ms(42)..ms(50), ms(1)..ms(2)],
+    /// ]);
+    /// # }).result.unwrap();
+    /// ```
+    ///
+    /// # Panics
+    /// For a zone that does not exist, and a matrix that is not of that many rows and columns.
+    fn latency_matrix<R: AsRef<[L]>, L: Clone + Into<Latency>>(&self, zones: impl IntoNames, one_way: &[R]);
+
     /// The directions from the nodes of zone `a` to those of zone `b`, which may be the same.
     fn between(&self, a: &str, b: &str) -> Link;
 
@@ -54,6 +79,27 @@ pub trait NetExt {
     /// For a node on both sides.
     fn partition(&self, left: impl IntoNames, right: impl IntoNames) -> Partition;
 
+    /// A partition of `left` and `right` whose sides `bridge` still reaches, as does whoever is on none: the bridge of
+    /// Jepsen, which shows whether a protocol takes "I hear of it" for "it hears me".
+    ///
+    /// # Panics
+    /// For a node in two places.
+    fn bridge(&self, left: impl IntoNames, bridge: &str, right: impl IntoNames) -> Partition;
+
+    /// A partition of these nodes into two halves that the seed chooses; of an odd number one half is a majority. The
+    /// boring answer leaves the first declared ones together.
+    ///
+    /// # Panics
+    /// For fewer than 2 nodes.
+    fn halves(&self, nodes: impl IntoNames) -> Partition;
+
+    /// A partition in which every node reaches a majority of these nodes, itself included, and no two the same one: they
+    /// stand in a ring, in an order of the seed, and reach their next neighbours only (Jepsen's majorities ring).
+    ///
+    /// # Panics
+    /// For fewer than 4 nodes: two of three are neighbours anyway.
+    fn majority_ring(&self, nodes: impl IntoNames) -> Partition;
+
     /// Loses everything between a node and all others, those declared later and the harness included.
     fn isolate(&self, node: &str) -> Partition;
 
@@ -63,6 +109,29 @@ pub trait NetExt {
     /// # Panics
     /// For a node and itself.
     fn clog(&self, a: &str, b: &str) -> Clog;
+
+    /// Holds everything between a node and all others, both ways, those declared later and the harness included.
+    fn clog_node(&self, node: &str) -> Clog;
+
+    /// Clogs these nodes one by one, `gap` apart, in an order of the seed, then releases them one by one in another:
+    /// FoundationDB's swizzle, which finds what depends on the order in which parts come back. The future ends with the
+    /// last release; dropped before, it releases all.
+    ///
+    /// ```
+    /// # sim_core::run(sim_core::Config::seed(1), |sim| async move {
+    /// # use sim_net::NetExt;
+    /// # use std::time::Duration;
+    /// # for node in ["a", "b", "c"] { sim.node(node); }
+    /// let swizzle = sim_core::spawn(sim.swizzle_clog(["a", "b", "c"], Duration::from_secs(1)));
+    /// // … the workload …
+    /// swizzle.await.unwrap();
+    /// # }).result.unwrap();
+    /// ```
+    fn swizzle_clog(
+        &self,
+        nodes: impl IntoNames,
+        gap: impl Into<Latency>,
+    ) -> impl Future<Output = ()> + 'static;
 
     /// Ends all partitions and clogs, forgotten ones too. Parameters of links stay.
     fn heal(&self);
@@ -102,79 +171,6 @@ pub struct Census {
     pub most_datagrams: usize,
 }
 
-/// Several names of nodes: an array, slice or vector of them, or one.
-pub trait IntoNames {
-    /// Calls `f` with each.
-    fn each(&self, f: &mut dyn FnMut(&str));
-}
-
-impl IntoNames for &str {
-    fn each(&self, f: &mut dyn FnMut(&str)) {
-        f(self);
-    }
-}
-
-impl<S: AsRef<str>, const N: usize> IntoNames for [S; N] {
-    fn each(&self, f: &mut dyn FnMut(&str)) {
-        self.iter().for_each(|s| f(s.as_ref()));
-    }
-}
-
-impl<S: AsRef<str>> IntoNames for &[S] {
-    fn each(&self, f: &mut dyn FnMut(&str)) {
-        self.iter().for_each(|s| f(s.as_ref()));
-    }
-}
-
-impl<S: AsRef<str>> IntoNames for Vec<S> {
-    fn each(&self, f: &mut dyn FnMut(&str)) {
-        self.iter().for_each(|s| f(s.as_ref()));
-    }
-}
-
-#[track_caller]
-fn find(name: &str) -> NodeId {
-    let found = op(|_, k| {
-        k.by_name(name).ok_or_else(|| {
-            let known: Vec<_> =
-                (0..k.machines()).map(|i| k.machine(NodeId(i as u32)).name.to_string()).collect();
-            known.join(", ")
-        })
-    });
-    match found {
-        Ok(node) => node,
-        Err(known) => {
-            panic!("no node is called {name:?} (there are {known}): declare it with sim.node({name:?})")
-        }
-    }
-}
-
-#[track_caller]
-fn find_all(names: &impl IntoNames) -> Vec<NodeId> {
-    // Collected first, so that the panic points at the caller.
-    let mut all = Vec::new();
-    names.each(&mut |name| all.push(name.to_string()));
-    let mut nodes: Vec<_> = Vec::with_capacity(all.len());
-    for name in &all {
-        nodes.push(find(name));
-    }
-    nodes.sort_unstable();
-    nodes.dedup();
-    nodes
-}
-
-#[track_caller]
-fn find_zone(name: &str) -> ZoneId {
-    let found = op(|net, _| {
-        let known = || net.topology.zone_names().collect::<Vec<_>>().join(", ");
-        net.topology.find_zone(name).ok_or_else(known)
-    });
-    match found {
-        Ok(zone) => zone,
-        Err(known) => panic!("no zone is called {name:?} (there are {known}): declare it with sim.zone(..)"),
-    }
-}
-
 impl NetExt for Sim {
     #[track_caller]
     fn link(&self, a: &str, b: &str) -> Link {
@@ -195,31 +191,87 @@ impl NetExt for Sim {
     }
 
     #[track_caller]
+    fn latency_matrix<R: AsRef<[L]>, L: Clone + Into<Latency>>(&self, zones: impl IntoNames, one_way: &[R]) {
+        let mut names = Vec::new();
+        zones.each(&mut |name| names.push(name.to_string()));
+        let mut ids = Vec::with_capacity(names.len());
+        for name in &names {
+            ids.push(find_zone(name));
+        }
+        let n = ids.len();
+        assert!(
+            one_way.len() == n,
+            "a latency matrix of {} rows for {n} zones: it has a row a zone",
+            one_way.len()
+        );
+        for (from, row) in one_way.iter().enumerate() {
+            let row = row.as_ref();
+            assert!(
+                row.len() == n,
+                "row {from} ({:?}) of the latency matrix has {} entries for {n} zones: it has one a zone",
+                names[from],
+                row.len()
+            );
+            for (to, latency) in row.iter().enumerate() {
+                let set = Parameters { latency: Some(latency.clone().into()), ..Parameters::default() };
+                op(|net, _| net.topology.set(Scope::Zones(ids[from], ids[to]), &set));
+            }
+        }
+    }
+
+    #[track_caller]
     fn between(&self, a: &str, b: &str) -> Link {
         Link::new(Scope::Zones(find_zone(a), find_zone(b)))
     }
 
     #[track_caller]
     fn partition(&self, left: impl IntoNames, right: impl IntoNames) -> Partition {
-        let (left, right) = (find_all(&left), find_all(&right));
-        if let Some(both) = left.iter().find(|n| right.contains(n)) {
-            let name = op(|_, k| k.machine(*both).name.to_string());
-            panic!("{name:?} is on both sides of the partition: a node always reaches itself");
-        }
-        Partition(Guard::raise(Side::These(left), Side::These(right), false))
+        Partition::begin(vec![shapes::sides(find_set(&left), find_set(&right))])
+    }
+
+    #[track_caller]
+    fn bridge(&self, left: impl IntoNames, bridge: &str, right: impl IntoNames) -> Partition {
+        let (left, bridge, right) = (find_set(&left), find(bridge), find_set(&right));
+        shapes::check_bridge(&left, bridge, &right);
+        Partition::begin(vec![shapes::sides(left, right)])
+    }
+
+    #[track_caller]
+    fn halves(&self, nodes: impl IntoNames) -> Partition {
+        Partition::begin(shapes::halves(find_set(&nodes)))
+    }
+
+    #[track_caller]
+    fn majority_ring(&self, nodes: impl IntoNames) -> Partition {
+        Partition::begin(shapes::majority_ring(find_set(&nodes)))
     }
 
     #[track_caller]
     fn isolate(&self, node: &str) -> Partition {
         let node = find(node);
-        Partition(Guard::raise(Side::These(vec![node]), Side::AllBut(vec![node]), false))
+        Partition::begin(vec![(Side::These(vec![node]), Side::AllBut(vec![node]))])
     }
 
     #[track_caller]
     fn clog(&self, a: &str, b: &str) -> Clog {
         let (from, to) = (find(a), find(b));
         assert!(from != to, "a clog from {a:?} to itself: loopback never leaves the node and has no faults");
-        Clog(Guard::raise(Side::These(vec![from]), Side::These(vec![to]), true))
+        Clog::begin(Side::These(vec![from]), Side::These(vec![to]), false)
+    }
+
+    #[track_caller]
+    fn clog_node(&self, node: &str) -> Clog {
+        let node = find(node);
+        Clog::begin(Side::These(vec![node]), Side::AllBut(vec![node]), true)
+    }
+
+    #[track_caller]
+    fn swizzle_clog(
+        &self,
+        nodes: impl IntoNames,
+        gap: impl Into<Latency>,
+    ) -> impl Future<Output = ()> + 'static {
+        shapes::swizzle(find_set(&nodes), gap.into())
     }
 
     #[track_caller]
@@ -233,7 +285,15 @@ impl NetExt for Sim {
 
     #[track_caller]
     fn traffic(&self) -> Traffic {
-        op(|net, _| net.traffic)
+        op(|net, _| {
+            let mishaps = net.topology.mishaps;
+            Traffic {
+                duplicated: mishaps.duplicated,
+                reordered: mishaps.reordered,
+                corrupted: mishaps.corrupted,
+                ..net.traffic
+            }
+        })
     }
 
     #[track_caller]
@@ -248,155 +308,7 @@ impl NetExt for Sim {
     }
 }
 
-/// One direction, or both, whose parameters are being set. Each setting holds from now on, for packets sent from now
-/// on.
-#[derive(Clone, Copy, Debug)]
-pub struct Link {
-    scope: Scope,
-    set: Parameters,
-    both: bool,
-}
-
-/// Bits a second. 0 is refused by [`Link::bandwidth`]; without a limit is [`Link::unlimited`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bandwidth(pub u64);
-
-impl Bandwidth {
-    /// Thousand bits a second; what does not fit into 64 bits is the most that does.
-    pub const fn kbit(n: u64) -> Self {
-        Bandwidth(n.saturating_mul(1_000))
-    }
-
-    /// Million bits a second; what does not fit into 64 bits is the most that does.
-    pub const fn mbit(n: u64) -> Self {
-        Bandwidth(n.saturating_mul(1_000_000))
-    }
-
-    /// Thousand million bits a second; what does not fit into 64 bits is the most that does.
-    pub const fn gbit(n: u64) -> Self {
-        Bandwidth(n.saturating_mul(1_000_000_000))
-    }
-}
-
-impl Link {
-    fn new(scope: Scope) -> Self {
-        Link { scope, set: Parameters::default(), both: false }
-    }
-
-    #[track_caller]
-    fn set(mut self, change: Parameters) -> Self {
-        self.set.merge(&change);
-        op(|net, _| {
-            net.topology.set(self.scope, &change);
-            if self.both {
-                net.topology.set(self.scope.reverse(), &change);
-            }
-        });
-        self
-    }
-
-    /// How long packets take: a duration, a range of them (uniform), or a [`Latency`].
-    ///
-    /// # Panics
-    /// For an empty range, or a latency over 90 days.
-    #[track_caller]
-    pub fn latency(self, latency: impl Into<Latency>) -> Self {
-        let latency = Some(latency.into());
-        self.set(Parameters { latency, ..Parameters::default() })
-    }
-
-    /// The share of packets that is lost, 0 to 1, kept in millionths. TCP sends them again; datagrams are gone.
-    ///
-    /// # Panics
-    /// For a share outside of 0 to 1.
-    #[track_caller]
-    pub fn loss(self, share: f64) -> Self {
-        assert!(
-            (0.0..=1.0).contains(&share),
-            "a loss of {share}: it is the share of packets that is lost, 0.0 to 1.0 (1 % is 0.01)"
-        );
-        // Rounded by hand: `f64::round` is of the platform.
-        let loss_ppm = Some((share * 1_000_000.0 + 0.5) as u32);
-        self.set(Parameters { loss_ppm, ..Parameters::default() })
-    }
-
-    /// How many bits pass in a second; packets wait for their turn in a queue, see [`Link::queue`].
-    ///
-    /// # Panics
-    /// For 0: that is a partition.
-    #[track_caller]
-    pub fn bandwidth(self, bandwidth: Bandwidth) -> Self {
-        assert!(bandwidth.0 > 0, "a bandwidth of 0: use sim.partition(..) or sim.clog(..) to stop a link");
-        self.set(Parameters { bandwidth: Some(bandwidth.0), ..Parameters::default() })
-    }
-
-    /// No limit to the bandwidth.
-    #[track_caller]
-    pub fn unlimited(self) -> Self {
-        self.set(Parameters { bandwidth: Some(0), ..Parameters::default() })
-    }
-
-    /// How many bytes wait at most for a link of limited bandwidth, or for one that is clogged; what comes on top is
-    /// lost. Each packet counts with its headers, 66 bytes. 256 KiB unless set.
-    #[track_caller]
-    pub fn queue(self, bytes: u64) -> Self {
-        self.set(Parameters { queue: Some(bytes), ..Parameters::default() })
-    }
-
-    /// The same, with what was set before in this chain and what will be, for the opposite direction too.
-    #[track_caller]
-    pub fn both(mut self) -> Self {
-        self.both = true;
-        op(|net, _| net.topology.set(self.scope.reverse(), &self.set));
-        self
-    }
-}
-
-/// Ends its barrier when it is dropped.
-#[derive(Debug)]
-struct Guard {
-    world: WorldId,
-    id: BarrierId,
-}
-
-impl Guard {
-    #[track_caller]
-    fn raise(from: Side, to: Side, holds: bool) -> Self {
-        op(|net, k| {
-            let id = net.topology.add_barrier(Barrier { from, to, both_ways: !holds, holds });
-            net.barrier_changed(k);
-            k.record(|| {
-                Event::new(if holds { "net.clog" } else { "net.partition" }, format!("barrier {id} begins"))
-            });
-            Guard { world: k.world(), id }
-        })
-    }
-
-    fn edit(&self, edit: impl FnOnce(&mut Barrier)) {
-        op_on_drop(self.world, |net, k| {
-            net.topology.edit_barrier(self.id, edit);
-            net.barrier_changed(k);
-        });
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        op_on_drop(self.world, |net, k| {
-            if net.topology.remove_barrier(self.id) {
-                net.release(k);
-                k.record(|| Event::new("net.healed", format!("barrier {} ends", self.id)));
-            }
-        });
-    }
-}
-
 impl Net {
-    fn barrier_changed(&mut self, k: &mut Kernel) {
-        self.barrier_rose(k);
-        self.release(k);
-    }
-
     fn census(&self) -> Census {
         Census {
             streams: self.streams.len(),
@@ -409,63 +321,6 @@ impl Net {
             ports: self.tcp_ports.len() + self.udp_ports.len(),
             most_streams: self.streams.capacity(),
             most_datagrams: self.datagrams.capacity(),
-        }
-    }
-}
-
-/// A partition. It heals when this is dropped, or by `sim.heal()`.
-#[derive(Debug)]
-#[must_use = "the partition heals when this is dropped: bind it, or call .forget() to leave that to sim.heal()"]
-pub struct Partition(Guard);
-
-impl Partition {
-    /// Only what goes from the left to the right is lost.
-    #[must_use = "the partition heals when this is dropped"]
-    pub fn one_way(self) -> Self {
-        self.0.edit(|barrier| barrier.both_ways = false);
-        self
-    }
-
-    /// Ends it, as dropping does.
-    pub fn heal(self) {}
-
-    /// Leaves it to `sim.heal()`.
-    pub fn forget(self) {
-        std::mem::forget(self);
-    }
-}
-
-/// A clog. It is released when this is dropped, or by `sim.heal()`.
-#[derive(Debug)]
-#[must_use = "the clog is released when this is dropped: bind it, or call .forget() to leave that to sim.heal()"]
-pub struct Clog(Guard);
-
-impl Clog {
-    /// The opposite direction too.
-    #[must_use = "the clog is released when this is dropped"]
-    pub fn both(self) -> Self {
-        self.0.edit(|barrier| barrier.both_ways = true);
-        self
-    }
-
-    /// Ends it, as dropping does.
-    pub fn release(self) {}
-
-    /// Leaves it to `sim.heal()`.
-    pub fn forget(self) {
-        std::mem::forget(self);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bandwidth_beyond_64_bits_is_the_most_that_fits() {
-        assert_eq!((Bandwidth::kbit(8), Bandwidth::mbit(8)), (Bandwidth(8_000), Bandwidth(8_000_000)));
-        for most in [Bandwidth::kbit(u64::MAX), Bandwidth::mbit(u64::MAX), Bandwidth::gbit(u64::MAX)] {
-            assert_eq!(most, Bandwidth(u64::MAX));
         }
     }
 }

@@ -50,7 +50,7 @@ enum Shape {
 }
 
 /// Longer latencies are a mistake (a number in the wrong unit): a quarter of a year.
-const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
 
 #[track_caller]
 fn nanos(what: &str, value: Duration) -> u64 {

@@ -14,10 +14,19 @@ use std::collections::BTreeMap;
 pub(crate) struct Path {
     pub latency: Latency,
     pub loss_ppm: u32,
+    pub duplication_ppm: u32,
+    pub reordering_ppm: u32,
+    /// By how much a packet that is reordered is late at most, ns.
+    pub reordering_by: u64,
+    pub corruption_ppm: u32,
+    /// Which share of the corrupted datagrams the checksum lets through, in 2^-32.
+    pub undetected: u64,
     /// Bits a second; 0 is unlimited.
     pub bandwidth: u64,
     /// How many bytes may wait for their turn on a link of limited bandwidth.
     pub queue: u64,
+    /// The largest packet, IP header included, bytes.
+    pub mtu: u32,
     /// A partition: everything is lost.
     pub cut: bool,
     /// A clog: everything waits until it is released.
@@ -28,7 +37,8 @@ pub(crate) struct Path {
 
 impl Path {
     fn refresh(mut self) -> Self {
-        self.rough = self.cut || self.held || self.loss_ppm > 0 || self.bandwidth > 0;
+        let shares = self.loss_ppm | self.duplication_ppm | self.reordering_ppm | self.corruption_ppm;
+        self.rough = self.cut || self.held || shares > 0 || self.bandwidth > 0;
         self
     }
 }
@@ -38,24 +48,49 @@ impl Path {
 pub(crate) struct Parameters {
     pub latency: Option<Latency>,
     pub loss_ppm: Option<u32>,
+    pub duplication_ppm: Option<u32>,
+    /// With the most that a packet is late by, ns.
+    pub reordering: Option<(u32, u64)>,
+    pub corruption_ppm: Option<u32>,
+    pub undetected: Option<u64>,
     pub bandwidth: Option<u64>,
     pub queue: Option<u64>,
+    pub mtu: Option<u32>,
 }
 
 impl Parameters {
     /// Takes over what `other` sets.
     pub fn merge(&mut self, other: &Parameters) {
-        self.latency = other.latency.or(self.latency);
-        self.loss_ppm = other.loss_ppm.or(self.loss_ppm);
-        self.bandwidth = other.bandwidth.or(self.bandwidth);
-        self.queue = other.queue.or(self.queue);
+        let old = *self;
+        *self = Parameters {
+            latency: other.latency.or(old.latency),
+            loss_ppm: other.loss_ppm.or(old.loss_ppm),
+            duplication_ppm: other.duplication_ppm.or(old.duplication_ppm),
+            reordering: other.reordering.or(old.reordering),
+            corruption_ppm: other.corruption_ppm.or(old.corruption_ppm),
+            undetected: other.undetected.or(old.undetected),
+            bandwidth: other.bandwidth.or(old.bandwidth),
+            queue: other.queue.or(old.queue),
+            mtu: other.mtu.or(old.mtu),
+        };
     }
 
     fn apply(&self, path: &mut Path) {
-        path.latency = self.latency.unwrap_or(path.latency);
-        path.loss_ppm = self.loss_ppm.unwrap_or(path.loss_ppm);
-        path.bandwidth = self.bandwidth.unwrap_or(path.bandwidth);
-        path.queue = self.queue.unwrap_or(path.queue);
+        let (reordering_ppm, reordering_by) =
+            self.reordering.unwrap_or((path.reordering_ppm, path.reordering_by));
+        *path = Path {
+            latency: self.latency.unwrap_or(path.latency),
+            loss_ppm: self.loss_ppm.unwrap_or(path.loss_ppm),
+            duplication_ppm: self.duplication_ppm.unwrap_or(path.duplication_ppm),
+            reordering_ppm,
+            reordering_by,
+            corruption_ppm: self.corruption_ppm.unwrap_or(path.corruption_ppm),
+            undetected: self.undetected.unwrap_or(path.undetected),
+            bandwidth: self.bandwidth.unwrap_or(path.bandwidth),
+            queue: self.queue.unwrap_or(path.queue),
+            mtu: self.mtu.unwrap_or(path.mtu),
+            ..*path
+        };
     }
 }
 
@@ -99,16 +134,16 @@ impl Side {
 /// A partition or a clog.
 #[derive(Clone, Debug)]
 pub(crate) struct Barrier {
-    pub from: Side,
-    pub to: Side,
+    /// From the first of a pair to the second.
+    pub between: Vec<(Side, Side)>,
     pub both_ways: bool,
     pub holds: bool,
 }
 
 impl Barrier {
     fn lies_across(&self, from: NodeId, to: NodeId) -> bool {
-        self.from.contains(from) && self.to.contains(to)
-            || self.both_ways && self.from.contains(to) && self.to.contains(from)
+        let one_way = |from, to| self.between.iter().any(|(a, b)| a.contains(from) && b.contains(to));
+        one_way(from, to) || self.both_ways && one_way(to, from)
     }
 }
 
@@ -131,6 +166,15 @@ pub(crate) struct Topology {
     paths: Map<(NodeId, NodeId), Path>,
     /// Until when each link of limited bandwidth that was used is busy, ns.
     pub(super) busy: Map<(NodeId, NodeId), u64>,
+    pub mishaps: Mishaps,
+}
+
+/// How often links did to packets what links should not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mishaps {
+    pub duplicated: u64,
+    pub reordered: u64,
+    pub corrupted: u64,
 }
 
 impl Default for Topology {
@@ -146,6 +190,7 @@ impl Default for Topology {
             last_barrier: 0,
             paths: Map::default(),
             busy: Map::default(),
+            mishaps: Mishaps::default(),
         }
     }
 }
@@ -156,8 +201,14 @@ fn default_path() -> Path {
     Path {
         latency: Latency::from(ms(1)..=ms(10)),
         loss_ppm: 0,
+        duplication_ppm: 0,
+        reordering_ppm: 0,
+        reordering_by: 1,
+        corruption_ppm: 0,
+        undetected: (1 << 32) / 65_536,
         bandwidth: 0,
         queue: 256 << 10,
+        mtu: 1500,
         cut: false,
         held: false,
         rough: false,
@@ -177,6 +228,7 @@ impl Topology {
         self.last_barrier = 0;
         self.paths.clear();
         self.busy.clear();
+        self.mishaps = Mishaps::default();
     }
 
     /// What a packet from `from` to `to` meets now.
@@ -248,6 +300,11 @@ impl Topology {
         }
         self.changed();
         id
+    }
+
+    /// The zone of a node; those that were put into none share one.
+    pub fn zone_of(&self, node: NodeId) -> Option<ZoneId> {
+        self.zones.get(&node).copied()
     }
 
     /// The zone of a name.
@@ -332,8 +389,7 @@ mod tests {
     fn barriers_add_up_and_end_one_by_one() {
         let mut t = Topology::default();
         let cut = |from: &[NodeId], to: &[NodeId], both_ways| Barrier {
-            from: Side::These(from.into()),
-            to: Side::These(to.into()),
+            between: vec![(Side::These(from.into()), Side::These(to.into()))],
             both_ways,
             holds: false,
         };
@@ -350,7 +406,8 @@ mod tests {
     fn isolation_reaches_machines_that_come_later() {
         let mut t = Topology::default();
         let all_but = Side::AllBut(vec![A]);
-        let isolate = Barrier { from: Side::These(vec![A]), to: all_but, both_ways: true, holds: false };
+        let between = vec![(Side::These(vec![A]), all_but)];
+        let isolate = Barrier { between, both_ways: true, holds: false };
         t.add_barrier(isolate);
         assert!(t.blocked(A, NodeId(99)) && t.blocked(NodeId(99), A) && !t.blocked(B, C));
     }

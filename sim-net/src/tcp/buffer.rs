@@ -17,7 +17,7 @@ pub(crate) struct Segment {
 const INLINE: usize = 77;
 
 /// The bytes of a segment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Payload {
     Small { start: u8, end: u8, bytes: [u8; INLINE] },
     Large(Bytes),

@@ -1,13 +1,20 @@
 //! UDP: udp(7), RFC 768. Datagrams arrive whole, in any order, or not at all.
+//!
+//! Here are sockets, and datagrams to one address; `cast` has those to several machines.
+
+mod cast;
+
+pub(crate) use cast::Groups;
 
 use crate::errno;
-use crate::network::{Net, Sent, tag};
+use crate::link::{Delivery, Fate, Held, damage};
+use crate::network::{Net, tag};
 use crate::ports::Holder;
 use crate::readiness::{Ready, Source, Waiters};
 use crate::route;
 use crate::tcp::Payload;
 use sim_core::NodeId;
-use sim_core::decision::Kind;
+use sim_core::decision::{Kind, Name};
 use sim_core::kernel::Kernel;
 use sim_core::slab::Key;
 use std::collections::VecDeque;
@@ -22,6 +29,8 @@ const MOST_V6: usize = 65_527;
 const QUEUE: usize = 212_992;
 /// What Linux counts for a datagram besides its payload (`skb->truesize`), so that empty ones are bounded too.
 const OVERHEAD: usize = 704;
+/// The largest packet within a machine: the MTU of `lo`, bytes.
+const LOOPBACK_MTU: usize = 65_536;
 
 /// A datagram socket.
 pub(crate) struct Socket {
@@ -30,11 +39,44 @@ pub(crate) struct Socket {
     pub peer: Option<SocketAddr>,
     pub readers: Waiters,
     pub watched: bool,
-    pub ttl: u32,
+    pub options: Options,
     queue: VecDeque<(SocketAddr, Payload)>,
     queued: usize,
     /// An ICMP port unreachable came back: told once.
     refused: bool,
+}
+
+/// What setsockopt(2) sets: socket(7), ip(7), ipv6(7).
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// IP_TTL.
+    pub ttl: u32,
+    /// SO_BROADCAST.
+    pub broadcast: bool,
+    /// IP_MTU_DISCOVER is IP_PMTUDISC_DO instead of IP_PMTUDISC_WANT.
+    pub dont_fragment: bool,
+    /// IP_MULTICAST_TTL.
+    pub multicast_ttl: u32,
+    /// IP_MULTICAST_LOOP.
+    pub loop_v4: bool,
+    /// IPV6_MULTICAST_LOOP.
+    pub loop_v6: bool,
+    /// The groups that it is in: IP_ADD_MEMBERSHIP, IPV6_ADD_MEMBERSHIP.
+    groups: Vec<cast::Membership>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            ttl: 64,
+            broadcast: false,
+            dont_fragment: false,
+            multicast_ttl: 1,
+            loop_v4: true,
+            loop_v6: true,
+            groups: Vec::new(),
+        }
+    }
 }
 
 impl Socket {
@@ -55,6 +97,7 @@ impl Socket {
 }
 
 /// A datagram under way.
+#[derive(Clone)]
 pub(crate) struct Datagram {
     node: NodeId,
     from: SocketAddr,
@@ -65,25 +108,28 @@ pub(crate) struct Datagram {
 }
 
 impl Net {
-    /// socket(2) and bind(2).
+    /// socket(2) and bind(2); with `reuse`, SO_REUSEADDR between them: all who share an address must have asked for it,
+    /// and the last one gets what comes for it alone.
     ///
     /// # Errors
     /// `EADDRNOTAVAIL`, `EADDRINUSE`.
-    pub fn bind_udp(&mut self, k: &Kernel, local: SocketAddr) -> io::Result<Key> {
+    pub fn bind_udp(&mut self, k: &Kernel, local: SocketAddr, reuse: bool) -> io::Result<Key> {
         let node = Net::actor(k)?;
-        route::check_own(k, node, local.ip())?;
+        if !cast::is_cast(local.ip()) {
+            route::check_own(k, node, local.ip())?;
+        }
         let key = self.udp.insert(Socket {
             node,
             local,
             peer: None,
             readers: Waiters::default(),
             watched: false,
-            ttl: 64,
+            options: Options::default(),
             queue: VecDeque::new(),
             queued: 0,
             refused: false,
         });
-        let holder = Holder { ip: local.ip(), only_v6: false, reuse: false, listening: true, key };
+        let holder = Holder { ip: local.ip(), only_v6: false, reuse, listening: !reuse, key };
         match self.udp_ports.bind(node, local.port(), k.now(), holder) {
             Ok(port) => {
                 if let Some(socket) = self.udp.get_mut(key) {
@@ -101,10 +147,15 @@ impl Net {
     /// connect(2): fixes the peer, and with it the source address; datagrams from others are ignored from now on.
     ///
     /// # Errors
-    /// `EHOSTUNREACH`, `ENETUNREACH`.
+    /// `EHOSTUNREACH`, `ENETUNREACH`, `EACCES` for a broadcast address without SO_BROADCAST.
     pub fn connect_udp(&mut self, k: &Kernel, key: Key, to: SocketAddr) -> io::Result<()> {
         let socket = self.udp.get_mut(key).ok_or_else(errno::bad_descriptor)?;
-        let (_, ip, source) = route::route(k, socket.node, to.ip())?;
+        let (ip, source) = if cast::is_cast(to.ip()) {
+            (to.ip().to_canonical(), cast::source(k, socket, to.ip())?)
+        } else {
+            let (_, ip, source) = route::route(k, socket.node, to.ip())?;
+            (ip, source)
+        };
         if socket.local.ip().is_unspecified() {
             let port = socket.local.port();
             socket.local = (source, port).into();
@@ -116,8 +167,8 @@ impl Net {
     /// sendto(2), or send(2) without `to`. Never waits: what the network cannot take is lost.
     ///
     /// # Errors
-    /// `EMSGSIZE`, `EDESTADDRREQ` without a destination, `ENETUNREACH`, and once `ECONNREFUSED` when the peer of a
-    /// connected socket said that nobody is there.
+    /// `EMSGSIZE`, `EDESTADDRREQ` without a destination, `ENETUNREACH`, `EACCES` for a broadcast address without
+    /// SO_BROADCAST, and once `ECONNREFUSED` when the peer of a connected socket said that nobody is there.
     #[inline]
     pub fn send_to(
         &mut self,
@@ -132,20 +183,29 @@ impl Net {
             return Err(error);
         }
         let to = to.or(socket.peer).ok_or_else(errno::destination_required)?;
-        if data.len() > if to.is_ipv4() { MOST_V4 } else { MOST_V6 } {
+        let v6 = to.ip().to_canonical().is_ipv6();
+        if data.len() > if v6 { MOST_V6 } else { MOST_V4 } {
             return Err(errno::message_too_large());
         }
         if socket.local.is_ipv4() && to.is_ipv6() {
             return Err(errno::family_not_supported());
         }
+        if cast::is_cast(to.ip()) {
+            return self.send_cast(k, key, data, to);
+        }
         let (node, mut from, connected) = (socket.node, socket.local, socket.peer.is_some());
+        let whole = socket.options.dont_fragment;
         let (peer, ip, source) = match route::route(k, node, to.ip()) {
             Ok(route) => route,
             // Nobody answers for this address, and nobody says so.
             Err(e) if e.raw_os_error() == Some(libc::EHOSTUNREACH) => return Ok(data.len()),
             Err(e) => return Err(e),
         };
-        if from.ip().is_unspecified() {
+        if whole {
+            let mtu = if peer == node { LOOPBACK_MTU } else { self.topology.path(node, peer).mtu as usize };
+            check_whole(data.len(), v6, mtu)?;
+        }
+        if from.ip().is_unspecified() || cast::is_cast(from.ip()) {
             from.set_ip(source);
         }
         let datagram = Datagram {
@@ -155,15 +215,58 @@ impl Net {
             sender: connected.then_some(key),
             data: Payload::copy(data),
         };
-        let datagram = self.datagrams.insert(datagram);
-        let bytes = data.len();
-        k.stats().bytes += bytes as u64;
-        if let Sent::Lost(_) =
-            self.send_packet(k, Kind::Packet, (node, peer), bytes, (tag::DATAGRAM, datagram))
-        {
-            self.datagrams.remove(datagram);
+        self.send_datagram(k, node, datagram);
+        Ok(data.len())
+    }
+
+    /// Puts a datagram on its way.
+    #[inline]
+    fn send_datagram(&mut self, k: &mut Kernel, from: NodeId, datagram: Datagram) {
+        let to = datagram.node;
+        k.stats().bytes += datagram.data.len() as u64;
+        let key = self.datagrams.insert(datagram);
+        self.dispatch(k, (from, to), key);
+    }
+
+    /// Has a datagram meet the link; the same again when a clog that held it is released.
+    #[inline]
+    pub fn dispatch(&mut self, k: &mut Kernel, (from, to): (NodeId, NodeId), key: Key) {
+        let Some(datagram) = self.datagrams.get(key) else { return };
+        let (bytes, v6) = (datagram.data.len(), datagram.to.is_ipv6());
+        let delivery = self.topology.carry_datagram(k, from, to, bytes, v6);
+        match delivery {
+            Delivery { fate: Fate::Arrives { at, name }, copy: None, damage: 0 } => {
+                self.post(k, at, name, tag::DATAGRAM, key);
+            }
+            Delivery { fate: Fate::Arrives { at, name }, copy, damage } => {
+                self.post(k, at, name, tag::DATAGRAM, key);
+                self.mishandle(k, key, copy, damage);
+            }
+            Delivery { fate: Fate::Lost { .. }, .. } => drop(self.datagrams.remove(key)),
+            Delivery { fate: Fate::Held { .. }, .. } => {
+                let held = Held { tag: tag::DATAGRAM, key, kind: Kind::Packet, bytes: Some(bytes) };
+                if !self.hold(from, to, held) {
+                    k.stats().lost += 1;
+                    self.datagrams.remove(key);
+                }
+            }
         }
-        Ok(bytes)
+    }
+
+    /// Damages a datagram that is under way, and has a copy follow it.
+    #[cold]
+    fn mishandle(&mut self, k: &mut Kernel, key: Key, copy: Option<(u64, Name)>, value: u64) {
+        let Some(datagram) = self.datagrams.get_mut(key) else { return };
+        if value != 0 {
+            let mut data = datagram.data.as_slice().to_vec();
+            damage(&mut data, value);
+            datagram.data = Payload::copy(&data);
+        }
+        if let Some((at, name)) = copy {
+            let twin = datagram.clone();
+            let twin = self.datagrams.insert(twin);
+            self.post(k, at, name, tag::DATAGRAM, twin);
+        }
     }
 
     /// A datagram is there.
@@ -173,24 +276,34 @@ impl Net {
         if !k.reachable(d.node) {
             return;
         }
+        if cast::is_cast(d.to.ip()) {
+            return self.cast_arrived(k, d);
+        }
         let found = self.udp_ports.find(d.node, d.to.ip(), d.to.port(), false);
-        let Some((socket, s)) = found.and_then(|s| Some((s, self.udp.get_mut(s)?))) else {
+        let Some((socket, s)) = found.and_then(|s| Some((s, self.udp.get(s)?))) else {
             return self.port_unreachable(k, &d);
         };
         if s.peer.is_some_and(|peer| peer != d.from) {
             return self.port_unreachable(k, &d);
         }
-        if s.queued + d.data.len() + OVERHEAD > QUEUE {
+        self.enqueue(k, socket, d.from, d.data);
+    }
+
+    /// Puts a datagram into the queue of a socket, if there is room.
+    #[inline]
+    fn enqueue(&mut self, k: &mut Kernel, key: Key, from: SocketAddr, data: Payload) {
+        let Some(s) = self.udp.get_mut(key) else { return };
+        if s.queued + data.len() + OVERHEAD > QUEUE {
             self.traffic.datagrams_dropped += 1;
             return;
         }
-        s.queued += d.data.len() + OVERHEAD;
-        s.queue.push_back((route::as_seen_from(s.local.is_ipv6(), d.from), d.data));
+        s.queued += data.len() + OVERHEAD;
+        s.queue.push_back((route::as_seen_from(s.local.is_ipv6(), from), data));
         s.readers.wake(k, &mut self.out.wake);
         let watched = s.watched;
         self.traffic.datagrams += 1;
         if watched {
-            self.tell_watchers(k, Source::Udp(socket));
+            self.tell_watchers(k, Source::Udp(key));
         }
     }
 
@@ -222,13 +335,27 @@ impl Net {
         buf: &mut [u8],
         peek: bool,
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.recv_with(key, peek, |data| {
+            let n = data.len().min(buf.len());
+            buf[..n].copy_from_slice(&data[..n]);
+            n
+        })
+    }
+
+    /// The same with a function that takes the datagram and says how much of it there was room for.
+    #[inline]
+    pub fn recv_with(
+        &mut self,
+        key: Key,
+        peek: bool,
+        take: impl FnOnce(&[u8]) -> usize,
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
         let Some(s) = self.udp.get_mut(key) else { return Poll::Ready(Err(errno::bad_descriptor())) };
         if let Some(error) = s.take_error() {
             return Poll::Ready(Err(error));
         }
         let Some((from, data)) = s.queue.front() else { return Poll::Pending };
-        let (n, from) = (data.len().min(buf.len()), *from);
-        buf[..n].copy_from_slice(&data.as_slice()[..n]);
+        let (n, from) = (take(data.as_slice()), *from);
         if !peek {
             s.queued -= data.len() + OVERHEAD;
             s.queue.pop_front();
@@ -245,5 +372,17 @@ impl Net {
             self.sets.source_gone(Source::Udp(key));
         }
         self.udp_ports.release(s.node, s.local.port(), key);
+        for membership in s.options.groups.drain(..) {
+            self.groups.leave(s.node, membership);
+        }
     }
+}
+
+/// Whether a datagram that must not be cut fits into a packet.
+///
+/// # Errors
+/// `EMSGSIZE`.
+fn check_whole(bytes: usize, v6: bool, mtu: usize) -> io::Result<()> {
+    let headers = 8 + if v6 { 40 } else { 20 };
+    if bytes + headers > mtu { Err(errno::message_too_large()) } else { Ok(()) }
 }

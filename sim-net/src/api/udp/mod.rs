@@ -1,17 +1,32 @@
-//! A datagram socket.
+//! A datagram socket. Here is what waits; `poll` has what does not, `options` what is set.
 
-use super::connection::not_waiting;
+mod options;
+mod poll;
+
 use crate::dns::{ToSocketAddrs, nothing, resolve};
 use crate::errno;
 use crate::handle::{Handle, Receivers, Wait};
 use crate::network::{Net, op};
-use crate::readiness::{Interest, POLLED, Ready, Source, Watch};
+use crate::readiness::{Interest, Ready, Source, Watch};
+use bytes::BufMut;
 use sim_core::kernel::Kernel;
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::Poll;
+
+/// Appends what there is room for in one piece, as a system call would, and says how much.
+fn append<B: BufMut>(buf: &mut B, data: &[u8]) -> usize {
+    let n = data.len().min(buf.chunk_mut().len());
+    buf.put_slice(&data[..n]);
+    n
+}
 
 /// A UDP socket: tokio's `UdpSocket`.
+///
+/// Sending never waits. The `poll_` functions take slices where tokio's take its `ReadBuf`. Of tokio's, `from_std`,
+/// `into_std`, `try_io`, `async_io`, `tos`, `tos_v4`, `tclass_v6`, `device`, `bind_device` and their setters are not
+/// simulated: they need a descriptor, or ask for what no simulated network has. [`UdpSocket::bind_reuse`] and
+/// [`UdpSocket::set_dont_fragment`] are what tokio leaves to the crate socket2.
 ///
 /// ```
 /// # sim_core::run(sim_core::Config::seed(1), |sim| async move {
@@ -45,14 +60,28 @@ impl Watch for UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first address that can be; port 0 is a free one.
+    /// Binds to the first address that can be; port 0 is a free one. A group or 255.255.255.255 may be bound to as well:
+    /// such a socket hears only what is for that address.
     ///
     /// # Errors
     /// That of the last address: `AddrInUse`, `AddrNotAvailable`.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
+        Self::bind_one_of(addr, false)
+    }
+
+    /// As [`UdpSocket::bind`], with SO_REUSEADDR: sockets that all asked for it share an address. Each gets what is
+    /// broadcast or for a group; what is for the machine alone goes to the one that was bound last, socket(7).
+    ///
+    /// # Errors
+    /// As [`UdpSocket::bind`].
+    pub async fn bind_reuse<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
+        Self::bind_one_of(addr, true)
+    }
+
+    fn bind_one_of<A: ToSocketAddrs>(addr: A, reuse: bool) -> io::Result<UdpSocket> {
         let mut last = None;
         for &local in resolve(&addr)?.iter() {
-            match op(|net, k| net.bind_udp(k, local).map(|key| Handle::new(k, key))) {
+            match op(|net, k| net.bind_udp(k, local, reuse).map(|key| Handle::new(k, key))) {
                 Ok(handle) => return Ok(UdpSocket { handle }),
                 Err(e) => last = Some(e),
             }
@@ -78,8 +107,9 @@ impl UdpSocket {
     /// Sends to the peer of `connect`.
     ///
     /// # Errors
-    /// `EDESTADDRREQ` without one, `EMSGSIZE` over 65,507 bytes, and `ConnectionRefused`, once, when the peer's machine
-    /// has said that nobody is there.
+    /// `EDESTADDRREQ` without one, `EMSGSIZE` over 65,507 bytes (65,527 over IPv6) or over the MTU with
+    /// [`UdpSocket::set_dont_fragment`], `EACCES` for a broadcast without [`UdpSocket::set_broadcast`], and
+    /// `ConnectionRefused`, once, when the peer's machine has said that nobody is there.
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.try_send(buf)
     }
@@ -92,24 +122,6 @@ impl UdpSocket {
     pub async fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], target: A) -> io::Result<usize> {
         let to = resolve(&target)?.first()?;
         self.try_send_to(buf, to)
-    }
-
-    /// Sends to the peer of `connect`.
-    ///
-    /// # Errors
-    /// As [`UdpSocket::send`].
-    #[track_caller]
-    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.handle.op(|net, k, key| net.send_to(k, key, buf, None))
-    }
-
-    /// Sends to an address.
-    ///
-    /// # Errors
-    /// As [`UdpSocket::send`].
-    #[track_caller]
-    pub fn try_send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        self.handle.op(|net, k, key| net.send_to(k, key, buf, Some(target)))
     }
 
     /// Waits for a datagram, of which `buf` gets the beginning. Cancel-safe; several tasks may wait.
@@ -137,46 +149,44 @@ impl UdpSocket {
         self.receive(buf, true).await
     }
 
+    /// As [`UdpSocket::peek_from`], without the sender.
+    ///
+    /// # Errors
+    /// As [`UdpSocket::recv_from`].
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.receive(buf, true).await?.0)
+    }
+
+    /// Waits for a datagram and says who sent it; it stays.
+    ///
+    /// # Errors
+    /// As [`UdpSocket::recv_from`].
+    pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
+        Ok(self.receive(&mut [], true).await?.1)
+    }
+
+    /// As [`UdpSocket::recv_from`], into the room that `buf` has.
+    ///
+    /// # Errors
+    /// As [`UdpSocket::recv_from`].
+    pub async fn recv_buf_from<B: BufMut>(&self, buf: &mut B) -> io::Result<(usize, SocketAddr)> {
+        let receive =
+            |net: &mut Net, _: &mut Kernel, key| net.recv_with(key, false, |data| append(buf, data));
+        Wait::<Receivers, _>::new(&self.handle, receive).await
+    }
+
+    /// As [`UdpSocket::recv`], into the room that `buf` has.
+    ///
+    /// # Errors
+    /// As [`UdpSocket::recv_from`].
+    pub async fn recv_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        Ok(self.recv_buf_from(buf).await?.0)
+    }
+
     #[inline]
     async fn receive(&self, buf: &mut [u8], peek: bool) -> io::Result<(usize, SocketAddr)> {
         let receive = |net: &mut Net, _: &mut Kernel, key| net.recv_from(key, buf, peek);
         Wait::<Receivers, _>::new(&self.handle, receive).await
-    }
-
-    /// A datagram that is there.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is none.
-    #[track_caller]
-    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        not_waiting(self.handle.op(|net, _, key| net.recv_from(key, buf, false)))
-    }
-
-    /// A datagram that is there.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is none.
-    #[track_caller]
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(self.try_recv_from(buf)?.0)
-    }
-
-    /// A datagram, or the task of `cx` is woken when there is one. Only the last caller is.
-    ///
-    /// # Errors
-    /// As [`UdpSocket::recv_from`].
-    pub fn poll_recv_from(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.handle.op(|net, _, key| {
-            let received = net.recv_from(key, buf, false);
-            if received.is_pending() {
-                net.wait::<Receivers>(key, &mut { POLLED }, cx);
-            }
-            received
-        })
     }
 
     /// Waits until a receive would not wait.
@@ -206,43 +216,5 @@ impl UdpSocket {
             Some(ready) => Poll::Ready(Ok(interest.mask(ready))),
         };
         Wait::<Receivers, _>::new(&self.handle, ready).await
-    }
-
-    fn socket<T>(&self, f: impl FnOnce(&mut crate::udp::Socket) -> T) -> io::Result<T> {
-        self.handle.op(|net, _, key| net.udp.get_mut(key).map(f).ok_or_else(errno::bad_descriptor))
-    }
-
-    /// Where it is bound.
-    ///
-    /// # Errors
-    /// Here and below: `EBADF` when its process is dead.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket(|s| s.local)
-    }
-
-    /// The peer of `connect`.
-    ///
-    /// # Errors
-    /// `NotConnected` without one.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket(|s| s.peer)?.ok_or_else(errno::not_connected)
-    }
-
-    /// The pending error, told once: SO_ERROR.
-    #[expect(clippy::missing_errors_doc, reason = "said above")]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket(|s| s.take_error())
-    }
-
-    /// IP_TTL.
-    #[expect(clippy::missing_errors_doc, reason = "said above")]
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.socket(|s| s.ttl)
-    }
-
-    /// Sets IP_TTL.
-    #[expect(clippy::missing_errors_doc, reason = "said above")]
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.socket(|s| s.ttl = ttl)
     }
 }
