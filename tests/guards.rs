@@ -89,7 +89,8 @@ fn std_time_is_virtual_inside_and_real_outside() {
 
 #[test]
 fn other_threads_keep_the_real_clock() {
-    let outcome = sim::Builder::new().seed(1).run(|_| async {
+    let outcome = sim::Builder::new().seed(1).run(|sim| async move {
+        sim.allow(["pthread_create"]);
         let other = thread::spawn(SystemTime::now).join().expect("no panic");
         (SystemTime::now(), other)
     });

@@ -130,6 +130,7 @@ mod subjects {
 
     /// Wakes itself from a thread of the operating system.
     async fn is_woken_from_outside() {
+        Sim::current().allow(["pthread_create"]);
         let mut waits = true;
         std::future::poll_fn(move |cx| {
             if !std::mem::replace(&mut waits, false) {

@@ -89,6 +89,7 @@ fn a_body_that_asks_outside_of_the_seed_is_found() {
 #[test]
 fn remarks_are_grouped_in_the_report() {
     let report = sweep(10..20).isolate(Isolate::Thread).run(|sim: Sim| async move {
+        sim.allow(["pthread_create"]);
         let mut wakes = match sim.seed() {
             13 => 2,
             17 => 1,
@@ -105,8 +106,10 @@ fn remarks_are_grouped_in_the_report() {
         })
         .await;
     });
-    let [note] = &report.notes[..] else { panic!("expected one note: {:?}", report.notes) };
+    let [note, allowed] = &report.notes[..] else { panic!("expected two notes: {:?}", report.notes) };
     assert_eq!((note.seed, note.runs), (13, 2));
+    assert_eq!((allowed.seed, allowed.runs), (13, 2));
+    assert!(allowed.text.starts_with("pthread_create was allowed and called 2 times"), "{allowed}");
     assert!(note.text.starts_with("2 wakes came from other operating-system threads"), "{note}");
     assert!(note.to_string().ends_with("(and 1 run more)"), "{note}");
     assert_eq!(sweep(0..3).isolate(Isolate::Thread).run(waits_its_seed).notes, []);

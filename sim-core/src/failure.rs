@@ -28,6 +28,8 @@ pub enum FailureKind {
     Crash,
     /// Two runs of one seed differ.
     Nondeterminism,
+    /// A task made a call to the host that no simulation can answer, such as starting a thread.
+    Violation,
 }
 
 impl FailureKind {
@@ -44,6 +46,7 @@ impl FailureKind {
             FailureKind::Limit => "limit",
             FailureKind::Crash => "crash",
             FailureKind::Nondeterminism => "nondeterminism",
+            FailureKind::Violation => "violation",
         }
     }
 }
@@ -53,7 +56,7 @@ impl FailureKind {
 pub struct Failure {
     /// What kind of thing broke.
     pub kind: FailureKind,
-    /// Where or which: `src/order.rs:10:5`, the name of an invariant or of a node; empty where the kind says all.
+    /// Where or which: `src/order.rs:10:5`, the name of an invariant, a node or a call; empty where the kind says all.
     pub site: String,
     /// What happened, in words.
     pub message: String,
@@ -123,6 +126,18 @@ impl Failure {
     pub(crate) fn event_spin(last: &str) -> Self {
         let message = format!("events go on and on at one instant of virtual time; the last was {last}");
         Failure::new(FailureKind::Spin, "", message)
+    }
+
+    pub(crate) fn violation(call: &str, remedy: &str, frames: Vec<String>) -> Self {
+        let from = match frames.first() {
+            Some(frame) => format!("from {frame}"),
+            None => "from a place that this build has no symbols for".to_string(),
+        };
+        let message = format!(
+            "{call} was called {from}. It would wait for the host, or start something there, and no seed decides how \
+             that ends, so it was refused. {remedy}"
+        );
+        Failure { details: frames, ..Failure::new(FailureKind::Violation, call, message) }
     }
 
     pub(crate) fn too_many_tasks(bound: usize) -> Self {

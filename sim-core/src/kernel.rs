@@ -293,6 +293,10 @@ impl Kernel {
         self.attention = true;
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     pub(crate) fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take().map(|f| *f)
     }

@@ -122,6 +122,26 @@ impl Sim {
         self.with(|w| w.kernel().fail(FailureKind::Invariant, name, detail.to_string()));
     }
 
+    /// Lets this run make calls to the host that would otherwise fail it with a `violation`, by the names that such
+    /// failures have, such as `"pthread_create"`. They are made for real, and what comes of them cannot be reproduced;
+    /// a note in the outcome says how often each was made.
+    ///
+    /// # Panics
+    /// If nothing of that name is refused.
+    #[track_caller]
+    pub fn allow<'a>(&self, calls: impl IntoIterator<Item = &'a str>) {
+        let refused = crate::host::guards().map(|guards| (guards.refused)()).unwrap_or_default();
+        for call in calls {
+            // Where there are no guards, nothing is refused and everything allowed.
+            assert!(
+                refused.is_empty() || refused.contains(&call),
+                "{call:?} is no call that a simulation refuses, so it cannot be allowed; these can: {}",
+                refused.join(", ")
+            );
+            self.with(|w| w.allow(call.to_owned()));
+        }
+    }
+
     /// How many tasks have not ended and how many events are pending: for tests of what is cleaned up.
     #[track_caller]
     pub fn census(&self) -> (usize, usize) {

@@ -50,6 +50,10 @@ pub struct World {
     subsystems: RefCell<Vec<&'static dyn Subsystem>>,
     actions: RefCell<Slab<Box<dyn FnOnce()>>>,
     random: RefCell<Option<ChaCha8Rng>>,
+    /// Calls to the host that this run may make, and how often it did.
+    allowed: RefCell<Vec<(String, u64)>>,
+    /// A violation is being written down: what that takes is no violation.
+    accusing: Cell<bool>,
 }
 
 impl std::fmt::Debug for World {
@@ -80,6 +84,22 @@ impl Drop for Running {
     fn drop(&mut self) {
         ACTIVE.set(false);
         waker::close_inbox(self.0);
+    }
+}
+
+/// Holds while a violation is written down, however that ends.
+struct Accusation<'a>(&'a Cell<bool>);
+
+impl<'a> Accusation<'a> {
+    fn begin(accusing: &'a Cell<bool>) -> Self {
+        accusing.set(true);
+        Accusation(accusing)
+    }
+}
+
+impl Drop for Accusation<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 
@@ -156,6 +176,8 @@ impl World {
             subsystems: RefCell::new(Vec::new()),
             actions: RefCell::new(Slab::new()),
             random: RefCell::new(None),
+            allowed: RefCell::new(Vec::new()),
+            accusing: Cell::new(false),
         }
     }
 
@@ -258,6 +280,36 @@ impl World {
         generator.map(|mut g| g.fill_bytes(buffer)).is_some()
     }
 
+    /// From here on the run may make this call to the host.
+    pub(crate) fn allow(&self, call: String) {
+        let mut allowed = self.allowed.borrow_mut();
+        if allowed.iter().all(|(known, _)| *known != call) {
+            allowed.push((call, 0));
+        }
+    }
+
+    /// See [`violation`](crate::host::violation). Where the call was made is asked, and the failure put into words,
+    /// while nothing is borrowed: that calls the program's allocator.
+    pub(crate) fn refuse(&self, call: &str, remedy: &str, frames: impl FnOnce() -> Vec<String>) -> bool {
+        if self.accusing.get() {
+            return false;
+        }
+        let Some(failed) = self.try_kernel().map(|kernel| kernel.has_failed()) else { return false };
+        let Ok(mut allowed) = self.allowed.try_borrow_mut() else { return false };
+        if let Some((_, count)) = allowed.iter_mut().find(|(known, _)| known == call) {
+            *count += 1;
+            return false;
+        }
+        drop(allowed);
+        if !failed {
+            let accusation = Accusation::begin(&self.accusing);
+            let failure = Failure::violation(call, remedy, frames());
+            drop(accusation);
+            self.kernel().fail_with(failure);
+        }
+        true
+    }
+
     // ---- the run ----
 
     fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut, label: Label) -> Outcome<T>
@@ -271,6 +323,7 @@ impl World {
         self.traced.set(tracing::dispatcher::has_been_set());
         self.backtrace.set(config.backtrace);
         *self.random.borrow_mut() = None;
+        self.allowed.borrow_mut().clear();
         self.kernel().add_machine(HARNESS);
         let _current = Running::begin(self.id());
         let mut output = None;
@@ -399,6 +452,11 @@ impl World {
             notes.push(format!(
                 "{} wakes came from other operating-system threads: their timing cannot be reproduced",
                 stats.foreign_wakes
+            ));
+        }
+        for (call, count) in self.allowed.borrow().iter().filter(|(_, count)| *count > 0) {
+            notes.push(format!(
+                "{call} was allowed and called {count} times: what came of it cannot be reproduced"
             ));
         }
         let now = Duration::from_nanos(kernel.now());

@@ -79,6 +79,18 @@ fn check() -> Result<(), Unbound> {
     Err(Unbound::Absent { reason: env!("SIM_OS_UNGUARDED") })
 }
 
+/// The calls that are refused inside a simulation.
+#[cfg(guarded)]
+fn refused() -> Vec<&'static str> {
+    crate::guard::refuse::names()
+}
+
+/// The calls that are refused inside a simulation.
+#[cfg(all(not(guarded), target_os = "linux"))]
+fn refused() -> Vec<&'static str> {
+    Vec::new()
+}
+
 /// Tells the simulator, before `main`, that the guards are linked: `sim-run` asks [`bound`] before its first run.
 #[cfg(target_os = "linux")]
 #[used]
@@ -87,7 +99,10 @@ fn check() -> Result<(), Unbound> {
 #[unsafe(link_section = ".init_array")]
 static ANNOUNCE: extern "C" fn() = {
     extern "C" fn announce() {
-        sim_core::host::set_guards(|| bound().map_err(|unbound| unbound.to_string()));
+        sim_core::host::set_guards(sim_core::host::Guards {
+            bound: || bound().map_err(|unbound| unbound.to_string()),
+            refused,
+        });
     }
     announce
 };

@@ -196,7 +196,7 @@ pub(crate) fn check_surroundings(what: &str) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let guarded = match sim_core::host::guards() {
-            Some(bound) => bound(),
+            Some(guards) => (guards.bound)(),
             None => Err("no guards on the host's clock and entropy are linked".to_string()),
         };
         if let Err(why) = guarded {

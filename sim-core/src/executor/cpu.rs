@@ -25,6 +25,11 @@ impl Cpu {
         self.busy.resize(cores.max(1), 0);
     }
 
+    /// How many there are; one unless set.
+    pub(crate) fn cores(&self) -> usize {
+        self.busy.len().max(1)
+    }
+
     pub(crate) fn set_cost(&mut self, least: Duration, most: Duration) {
         self.cost = (crate::clock::nanos(least), crate::clock::nanos(most));
     }

@@ -1,5 +1,6 @@
-//! Clocks: `clock_gettime`, `clock_getres`, `gettimeofday` and `time` read the clocks of the node that runs, so
-//! `std::time` is virtual. Clocks of CPU time, and clocks that do not exist, are the real function's affair.
+//! Clocks: `clock_gettime`, `clock_getres`, `gettimeofday`, `time`, `timespec_get` and `times` read the clocks of the
+//! node that runs, so `std::time` is virtual. Clocks of CPU time, and clocks that do not exist, are the real function's
+//! affair.
 //!
 //! Safety invariant: a result is written through the caller's pointer only where the real function would write it.
 //! Like the real functions, which do not enter the kernel, these answer a null pointer through the real function and
@@ -7,7 +8,7 @@
 
 use std::ffi::{c_int, c_long, c_void};
 
-use libc::{clockid_t, time_t, timespec, timeval, timezone};
+use libc::{clock_t, clockid_t, time_t, timespec, timeval, timezone, tms};
 use sim_core::host;
 
 use super::{Guard, guard, inside, real};
@@ -24,6 +25,12 @@ static GETTIMEOFDAY: real::Next<unsafe extern "C" fn(*mut timeval, *mut timezone
 static TIME: real::Next<unsafe extern "C" fn(*mut time_t) -> time_t> =
     // SAFETY: the signature in time(2).
     unsafe { real::Next::new(c"time") };
+static TIMESPEC_GET: real::Next<unsafe extern "C" fn(*mut timespec, c_int) -> c_int> =
+    // SAFETY: the signature in timespec_get(3).
+    unsafe { real::Next::new(c"timespec_get") };
+static TIMES: real::Next<unsafe extern "C" fn(*mut tms) -> clock_t> =
+    // SAFETY: the signature in times(2).
+    unsafe { real::Next::new(c"times") };
 
 pub(super) fn guards() -> Vec<Guard> {
     vec![
@@ -31,6 +38,8 @@ pub(super) fn guards() -> Vec<Guard> {
         guard(c"clock_getres", clock_getres as *const c_void),
         guard(c"gettimeofday", gettimeofday as *const c_void),
         guard(c"time", time as *const c_void),
+        guard(c"timespec_get", timespec_get as *const c_void),
+        guard(c"times", times as *const c_void),
     ]
 }
 
@@ -39,6 +48,8 @@ pub(super) fn look_up() {
     CLOCK_GETRES.function();
     GETTIMEOFDAY.function();
     TIME.function();
+    TIMESPEC_GET.function();
+    TIMES.function();
 }
 
 /// clock_gettime(2).
@@ -142,6 +153,53 @@ unsafe extern "C" fn time(to: *mut time_t) -> time_t {
             now.tv_sec
         }
     }
+}
+
+/// timespec_get(3), of C11: the wall clock by the base that every system has; others are the real function's affair.
+///
+/// # Safety
+///
+/// As for the C function: `to` can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn timespec_get(to: *mut timespec, base: c_int) -> c_int {
+    const TIME_UTC: c_int = 1;
+    if base == TIME_UTC
+        && let Some(now) = read_clock(libc::CLOCK_REALTIME)
+    {
+        // SAFETY: the caller's promise.
+        unsafe { to.write_unaligned(now) };
+        return base;
+    }
+    match TIMESPEC_GET.function() {
+        // SAFETY: the caller's arguments, unchanged.
+        Some(real) => unsafe { real(to, base) },
+        // That of a base which the system does not have.
+        None => 0,
+    }
+}
+
+/// times(2): the ticks are those of the node's monotonic clock; the CPU times that it stores are real.
+///
+/// # Safety
+///
+/// As for the C function: `to` is null or can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn times(to: *mut tms) -> clock_t {
+    let real = match TIMES.function() {
+        // SAFETY: the caller's argument, unchanged.
+        Some(real) => unsafe { real(to) },
+        // SAFETY: as above; the kernel checks the pointer.
+        None => unsafe { by_number(libc::SYS_times, to as usize, 0) as clock_t },
+    };
+    match host::monotonic() {
+        Some(now) if real != -1 => ticks(now),
+        _ => real,
+    }
+}
+
+/// Ticks of times(2): 100 a second on these machines (`USER_HZ`), whatever the kernel's own rate.
+pub(super) fn ticks(ns: u64) -> clock_t {
+    (ns / (NS_PER_S / 100)) as clock_t
 }
 
 /// The time of a clock of the running node; `None` outside of a simulation and for clocks that it does not have.
@@ -292,6 +350,13 @@ mod tests {
                 assert_eq!(libc::syscall(libc::SYS_gettimeofday, &mut again, ptr::null_mut::<c_void>()), 0)
             };
             assert_eq!((again.tv_sec, again.tv_usec), (split.tv_sec, split.tv_usec));
+            let mut c11 = timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: the structure is ours; base 99 does not exist.
+            unsafe {
+                assert_eq!(timespec_get(&mut c11, 1), 1);
+                assert_eq!(timespec_get(&mut c11, 99), 0);
+            }
+            assert_eq!((c11.tv_sec as u64, c11.tv_nsec as u64), (now / NS_PER_S, now % NS_PER_S));
         });
     }
 
@@ -329,6 +394,20 @@ mod tests {
             // SAFETY: memory that nothing else uses.
             assert_eq!(unsafe { libc::clock_gettime(0, pages.before_end(19).cast()) }, 0);
         });
+    }
+
+    #[test]
+    fn ticks_are_those_of_the_monotonic_clock() {
+        let answers = || {
+            // SAFETY: all-zero is a value of the structure, which is ours; a null pointer is allowed.
+            unsafe {
+                let mut used: tms = std::mem::zeroed();
+                (times(&mut used), times(ptr::null_mut()), libc::syscall(libc::SYS_times, &mut used))
+            }
+        };
+        let expected = simulated(1, || ticks(host::monotonic().expect("inside")));
+        assert_eq!(simulated(1, answers), (expected, expected, expected));
+        assert!(answers().0 > 0);
     }
 
     #[test]

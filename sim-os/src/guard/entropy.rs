@@ -1,15 +1,9 @@
-//! Random bytes: `getrandom`, `getentropy`, and reads of `/dev/urandom` and `/dev/random` give the run's application
-//! randomness.
-//!
-//! The devices are recognised when they are *read*, by the descriptor's device number, not when they are opened: that
-//! holds for every way to open them and for duplicated descriptors, and a descriptor number that is used again for
-//! another file is never mistaken. It costs one `fstat` for each read of a real descriptor inside a simulation.
+//! Random bytes: `getrandom` and `getentropy` give the run's application randomness.
 //!
 //! Safety invariant: a buffer is written only as far as the kernel confirmed that it can be (see `memory`), and
 //! zeroed before a slice of it exists, since the caller need not have initialised it.
 
 use std::ffi::{c_int, c_uint, c_void};
-use std::mem::MaybeUninit;
 use std::slice;
 
 use libc::{size_t, ssize_t};
@@ -22,22 +16,13 @@ static GETRANDOM: real::Next<unsafe extern "C" fn(*mut c_void, size_t, c_uint) -
 static GETENTROPY: real::Next<unsafe extern "C" fn(*mut c_void, size_t) -> c_int> =
     // SAFETY: the signature in getentropy(3).
     unsafe { real::Next::new(c"getentropy") };
-static READ: real::Next<unsafe extern "C" fn(c_int, *mut c_void, size_t) -> ssize_t> =
-    // SAFETY: the signature in read(2).
-    unsafe { real::Next::new(c"read") };
-
 pub(super) fn guards() -> Vec<Guard> {
-    vec![
-        guard(c"getrandom", getrandom as *const c_void),
-        guard(c"getentropy", getentropy as *const c_void),
-        guard(c"read", read as *const c_void),
-    ]
+    vec![guard(c"getrandom", getrandom as *const c_void), guard(c"getentropy", getentropy as *const c_void)]
 }
 
 pub(super) fn look_up() {
     GETRANDOM.function();
     GETENTROPY.function();
-    READ.function();
 }
 
 /// getrandom(2).
@@ -88,27 +73,6 @@ unsafe extern "C" fn getentropy(buffer: *mut c_void, length: size_t) -> c_int {
 /// The most that `getentropy` gives; asked for more, it answers `EIO`.
 const ENTROPY_MOST: usize = 256;
 
-/// read(2), which differs from the real one only for the random devices.
-///
-/// # Safety
-///
-/// As for the C function: `buffer` is given up to be overwritten for `count` bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, count: size_t) -> ssize_t {
-    // SAFETY: the caller's promise.
-    if let Some(count) = unsafe { read_device(fd, buffer, count) } {
-        return count as ssize_t;
-    }
-    match READ.function() {
-        // SAFETY: the caller's arguments, unchanged.
-        Some(real) => unsafe { real(fd, buffer, count) },
-        // SAFETY: as above; the kernel checks the pointer.
-        None => real::conclude(unsafe {
-            real::call(libc::SYS_read, [fd as usize, buffer as usize, count, 0, 0, 0])
-        }),
-    }
-}
-
 /// What getrandom(2) gives inside a simulation: the number of bytes written. `None` is for the real call: outside of
 /// a simulation, for requests of no bytes (with which libraries probe for the call; they must not use up a draw), and
 /// for what the real call refuses: unknown flags, flags that exclude each other, a bad pointer.
@@ -126,25 +90,12 @@ pub(super) unsafe fn drawn(buffer: *mut c_void, length: usize, flags: c_uint) ->
     unsafe { fill(buffer, length) }
 }
 
-/// What read(2) gives for a random device inside a simulation; `None` for everything else.
-///
-/// # Safety
-///
-/// The caller of the guard gave `[buffer, buffer + count)` up to be overwritten.
-pub(super) unsafe fn read_device(fd: c_int, buffer: *mut c_void, count: usize) -> Option<usize> {
-    if !inside() || !is_random_device(fd) {
-        return None;
-    }
-    // SAFETY: the caller's promise.
-    unsafe { fill(buffer, count) }
-}
-
 /// Writes application randomness as far as the buffer can be written. `None` where no byte was.
 ///
 /// # Safety
 ///
 /// The caller of the guard gave `[buffer, buffer + length)` up to be overwritten.
-unsafe fn fill(buffer: *mut c_void, length: usize) -> Option<usize> {
+pub(super) unsafe fn fill(buffer: *mut c_void, length: usize) -> Option<usize> {
     if length == 0 || !inside() {
         return None;
     }
@@ -165,21 +116,6 @@ unsafe fn fill(buffer: *mut c_void, length: usize) -> Option<usize> {
 /// The most that one system call transfers (`MAX_RW_COUNT`).
 const LONGEST: usize = 0x7fff_f000;
 
-fn is_random_device(fd: c_int) -> bool {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the kernel fills the structure, whose layout is its own on these machines, or fails.
-    let result =
-        unsafe { real::call(libc::SYS_fstat, [fd as usize, stat.as_mut_ptr() as usize, 0, 0, 0, 0]) };
-    if result != 0 {
-        return false;
-    }
-    // SAFETY: the call succeeded, so the structure is filled.
-    let stat = unsafe { stat.assume_init() };
-    // Device numbers: Documentation/admin-guide/devices.txt of Linux.
-    let (random, urandom) = (libc::makedev(1, 8), libc::makedev(1, 9));
-    stat.st_mode & libc::S_IFMT == libc::S_IFCHR && (stat.st_rdev == random || stat.st_rdev == urandom)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::disallowed_types, reason = "the tests are about what the guards do to these")]
@@ -188,9 +124,6 @@ mod tests {
     use crate::guard::memory::tests::Pages;
     use crate::guard::tests::{outcome, simulated};
     use std::collections::HashMap;
-    use std::fs::File;
-    use std::io::Read;
-    use std::os::fd::AsRawFd;
     use std::ptr;
 
     /// What the call `by` returns for buffers good and bad, sizes and flags.
@@ -276,24 +209,6 @@ mod tests {
         assert!(tail[32..].iter().any(|&byte| byte != 0));
     }
 
-    #[test]
-    fn reads_of_other_files_are_untouched() {
-        let read = || {
-            let mut text = String::new();
-            File::open("/proc/self/comm")
-                .and_then(|mut file| file.read_to_string(&mut text))
-                .expect("procfs");
-            let mut zeros = [1u8; 4];
-            File::open("/dev/zero").and_then(|mut file| file.read_exact(&mut zeros)).expect("a device");
-            // SAFETY: the buffer is ours; the descriptor is not open.
-            let closed = outcome(|| unsafe { libc::read(-1, zeros.as_mut_ptr().cast(), 4) });
-            (text.is_empty(), zeros, closed)
-        };
-        let expected = (false, [0; 4], (-1, libc::EBADF));
-        assert_eq!(read(), expected);
-        assert_eq!(simulated(1, read), expected);
-    }
-
     /// Sixteen bytes from each source of entropy.
     fn draws() -> Vec<[u8; 16]> {
         let draw = |fill: &mut dyn FnMut(&mut [u8; 16])| {
@@ -301,20 +216,11 @@ mod tests {
             fill(&mut bytes);
             bytes
         };
-        let device = |path| move |bytes: &mut [u8; 16]| File::open(path).unwrap().read_exact(bytes).unwrap();
         vec![
             draw(&mut |bytes| assert_eq!(by_function(bytes.as_mut_ptr().cast(), 16, 0), 16)),
             draw(&mut |bytes| assert_eq!(by_number(bytes.as_mut_ptr().cast(), 16, libc::GRND_NONBLOCK), 16)),
             // SAFETY: the buffer is ours.
             draw(&mut |bytes| assert_eq!(unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), 16) }, 0)),
-            draw(&mut device("/dev/urandom")),
-            draw(&mut device("/dev/random")),
-            draw(&mut |bytes| {
-                let copy = File::open("/dev/urandom").unwrap().try_clone().unwrap();
-                let number = copy.as_raw_fd();
-                // SAFETY: the buffer is ours.
-                assert_eq!(unsafe { libc::syscall(libc::SYS_read, number, bytes.as_mut_ptr(), 16usize) }, 16);
-            }),
             draw(&mut |bytes| getrandom02::getrandom(bytes).unwrap()),
             draw(&mut |bytes| getrandom03::fill(bytes).unwrap()),
             draw(&mut |bytes| getrandom04::fill(bytes).unwrap()),

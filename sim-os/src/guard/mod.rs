@@ -1,8 +1,9 @@
 //! The guarded symbols. Each guard asks `sim_core::host` first and, where that has no answer (this thread runs no
 //! simulation, or its kernel is busy), calls the real function, which then also finds the caller's mistakes.
 //!
-//! To add a guard: write the function in the file of its subject, list it in that file's `GUARDS`, and, if programs
-//! call it by number, add it to `syscall::dispatch`.
+//! To add a guard: write the function in the file of its subject, list it in that file's `guards` and `look_up`, and,
+//! if programs call it by number, add it to `syscall::dispatch`; one that is refused, in a `refused!` list and in
+//! `refuse::by_number`.
 //!
 //! Safety invariant of this folder: every guard has the C signature of the function that it stands in for, takes
 //! from its caller what that function takes, and writes through a pointer only where the real one would. No guard
@@ -12,10 +13,17 @@
 use std::ffi::{CStr, c_void};
 
 mod clock;
+mod device;
 mod entropy;
+mod identity;
 mod memory;
 mod real;
+pub(crate) mod refuse;
+mod sleep;
+mod socket;
 mod syscall;
+mod thread;
+mod wait;
 
 /// A symbol that this crate defines.
 pub(crate) struct Guard {
@@ -25,7 +33,39 @@ pub(crate) struct Guard {
 
 /// All guards.
 pub(crate) fn table() -> impl Iterator<Item = Guard> {
-    [clock::guards(), entropy::guards(), syscall::guards()].into_iter().flatten()
+    let all = [
+        clock::guards(),
+        device::guards(),
+        entropy::guards(),
+        identity::guards(),
+        sleep::guards(),
+        socket::guards(),
+        syscall::guards(),
+        thread::guards(),
+        wait::guards(),
+    ];
+    all.into_iter().flatten()
+}
+
+/// Looks the real functions up.
+fn look_up() {
+    clock::look_up();
+    device::look_up();
+    entropy::look_up();
+    identity::look_up();
+    sleep::look_up();
+    socket::look_up();
+    syscall::look_up();
+    thread::look_up();
+    wait::look_up();
+}
+
+/// The C string of a name that ends in NUL.
+const fn c_name(name: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(name.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => panic!("a name ends in its only NUL"),
+    }
 }
 
 fn guard(name: &'static CStr, function: *const c_void) -> Guard {

@@ -67,9 +67,7 @@ impl<F: Copy> Next<F> {
 #[unsafe(link_section = ".init_array")]
 static LOOK_UP: extern "C" fn() = {
     extern "C" fn look_up() {
-        super::clock::look_up();
-        super::entropy::look_up();
-        super::syscall::look_up();
+        super::look_up();
     }
     look_up
 };

@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_long, c_uint, c_void};
 use libc::{timespec, timeval};
 use sim_core::host;
 
-use super::{Guard, clock, entropy, guard, memory, real};
+use super::{Guard, clock, device, entropy, guard, identity, memory, real, refuse};
 
 static SYSCALL: real::Next<unsafe extern "C" fn(c_long, ...) -> c_long> =
     // SAFETY: the signature in syscall(2).
@@ -92,7 +92,7 @@ unsafe fn dispatch(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_long> {
         }
         libc::SYS_read => {
             // SAFETY: the caller's promise.
-            let count = unsafe { entropy::read_device(a as c_int, b as *mut c_void, c) };
+            let count = unsafe { device::read_random(a as c_int, b as *mut c_void, c) };
             count.map(|n| n as c_long)
         }
         libc::SYS_clock_gettime => {
@@ -123,7 +123,32 @@ unsafe fn dispatch(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_long> {
             }
             Some(now)
         }
-        _ => None,
+        libc::SYS_times => {
+            let now = clock::ticks(host::monotonic()?);
+            // SAFETY: the caller's promise; the kernel checks the pointer.
+            let real = unsafe { real::call(libc::SYS_times, [a, 0, 0, 0, 0, 0]) };
+            Some(if real < 0 && a != 0 { real::conclude(real) as c_long } else { now })
+        }
+        libc::SYS_readv => {
+            // SAFETY: the caller's promise.
+            let count = unsafe { device::read_parts(a as c_int, b as *const libc::iovec, c as c_int) };
+            count.map(|n| n as c_long)
+        }
+        libc::SYS_pread64 => {
+            // SAFETY: the caller's promise.
+            let count = unsafe { device::read_random(a as c_int, b as *mut c_void, c) };
+            count.map(|n| n as c_long)
+        }
+        libc::SYS_uname => {
+            // SAFETY: the caller's promise.
+            unsafe { identity::named(a as *mut libc::utsname) }
+        }
+        libc::SYS_sched_getaffinity => {
+            // SAFETY: the caller's promise.
+            let size = unsafe { identity::affinity(a as libc::pid_t, b, c as *mut u8) };
+            size.map(|size| size as c_long)
+        }
+        _ => refuse::by_number(number),
     }
 }
 
