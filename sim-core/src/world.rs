@@ -374,7 +374,7 @@ impl World {
                         if done { kernel.end_done(key, task) } else { (kernel.end_pending(key, task), None) };
                     if left.0.is_some() || left.1.is_some() {
                         drop(kernel);
-                        settle(left);
+                        self.settle(left);
                         continue;
                     }
                 }
@@ -392,6 +392,17 @@ impl World {
                     }
                 }
             }
+        }
+    }
+
+    /// Drops what is left of a task that ended, or was killed while it was polled, and wakes who waited for it.
+    fn settle(&self, (task, waiter): (Option<BoxTask>, Option<Waker>)) {
+        if let Some(mut task) = task {
+            task.as_mut().clear();
+            self.kernel().keep_memory(task);
+        }
+        if let Some(waiter) = waiter {
+            waiter.wake();
         }
     }
 
@@ -482,14 +493,6 @@ impl World {
         let programs = self.kernel().take_programs();
         let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, programs))));
         panics::forget();
-    }
-}
-
-/// Drops a task that ended, or was killed while it was polled, and wakes who waited for it.
-fn settle((task, waiter): (Option<BoxTask>, Option<Waker>)) {
-    drop(task);
-    if let Some(waiter) = waiter {
-        waiter.wake();
     }
 }
 

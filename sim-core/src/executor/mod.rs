@@ -6,6 +6,7 @@
 
 mod cpu;
 mod join_set;
+mod pool;
 mod ready;
 mod strategy;
 mod task;
@@ -24,6 +25,7 @@ use crate::hash::{below, h};
 use crate::kernel::{Current, Kernel};
 use crate::node::NodeId;
 use crate::slab::Key;
+use pool::Pool;
 use ready::Ready;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -87,6 +89,7 @@ pub(crate) struct Executor {
     panics: BTreeMap<Key, Panic>,
     ready: Ready,
     strategy: Strategy,
+    pool: Pool,
     /// Polls at this instant.
     burst: u64,
     /// Events at this instant.
@@ -115,6 +118,7 @@ impl Executor {
             panics: BTreeMap::new(),
             ready: Ready::new(),
             strategy: Strategy::Fifo,
+            pool: Pool::new(),
             burst: 0,
             events: 0,
         }
@@ -185,6 +189,17 @@ impl Executor {
 }
 
 impl Kernel {
+    /// The memory of ended tasks.
+    #[inline]
+    pub(super) fn pool(&mut self) -> &mut Pool {
+        &mut self.executor.pool
+    }
+
+    /// Keeps the memory of a task that ended, whose output was dropped.
+    pub(crate) fn keep_memory(&mut self, task: BoxTask) {
+        self.executor.pool.put(task);
+    }
+
     /// Adds a task to a node, or to the one that runs now, and queues it. The task is given back when the node has no power, or when four
     /// million tasks are alive already.
     #[inline]
@@ -201,34 +216,35 @@ impl Kernel {
         let name = self.name(Kind::Spawn, node.0.into());
         self.stats.tasks += 1;
         let ex = &mut self.executor;
-        let generation = ex.free.last().map_or(0, |&i| ex.slots[i as usize].generation);
-        let slot = Slot {
+        let rest = Rest { join: None, at: label.at };
+        let slot = |generation| Slot {
             generation,
-            state: State::Idle,
+            state: State::Queued,
             joined: true,
             charged: false,
             node,
             polls: 0,
             name,
-            task: Some(task),
+            task: None,
             priority: 0,
             epoch: 0,
             ordinal: 0,
             spins: 0,
         };
-        let rest = Rest { join: None, at: label.at };
         let key = match ex.free.pop() {
             Some(i) => {
-                ex.slots[i as usize] = slot;
+                let place = &mut ex.slots[i as usize];
+                let generation = place.generation;
+                *place = Slot { task: Some(task), ..slot(generation) };
                 ex.rests[i as usize] = rest;
                 Key { slot: i, generation }
             }
             None if ex.slots.len() > waker::MASK as usize => {
                 self.fail_with(crate::Failure::too_many_tasks(waker::MASK as usize + 1));
-                return Err(slot.task.expect("it was just put in"));
+                return Err(task);
             }
             None => {
-                ex.slots.push(slot);
+                ex.slots.push(Slot { task: Some(task), ..slot(0) });
                 ex.rests.push(rest);
                 Key { slot: ex.slots.len() as u32 - 1, generation: 0 }
             }
@@ -236,7 +252,7 @@ impl Kernel {
         if let Some(name) = label.name {
             self.executor.names.insert(key, name);
         }
-        self.wake(key);
+        self.enqueue(key);
         Ok(key)
     }
 

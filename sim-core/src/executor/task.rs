@@ -1,11 +1,12 @@
 //! Tasks: a spawned future, later its output, and the handle that waits for it.
 
+use super::pool::Pool;
 use crate::node::NodeId;
 use crate::slab::Key;
 use crate::world::{self, World, WorldId};
 use parking_lot::Mutex;
 use pin_project::pin_project;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -20,6 +21,12 @@ pub(crate) trait Task {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool;
     /// The `Option<T>` that holds the output.
     fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any>;
+    /// Takes the future out of an `Option<F>`, if this is an ended task of that type.
+    fn renew(self: Pin<&mut Self>, future: &mut dyn Any);
+    /// The type of a task whose output is gone, so that its memory can serve another; `None` for what must be dropped.
+    fn emptied(self: Pin<&mut Self>) -> Option<TypeId>;
+    /// Drops the output, which runs code of others.
+    fn clear(self: Pin<&mut Self>);
 }
 
 pub(crate) type BoxTask = Pin<Box<dyn Task>>;
@@ -30,7 +37,7 @@ enum Cell<F: Future> {
     Done(Option<F::Output>),
 }
 
-impl<F: Future<Output: 'static>> Task for Cell<F> {
+impl<F: Future<Output: 'static> + 'static> Task for Cell<F> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let CellProjection::Running(future) = self.as_mut().project() else { return true };
@@ -45,6 +52,39 @@ impl<F: Future<Output: 'static>> Task for Cell<F> {
             CellProjection::Done(output) => Some(output),
             CellProjection::Running(_) => None,
         }
+    }
+
+    #[inline]
+    fn renew(mut self: Pin<&mut Self>, future: &mut dyn Any) {
+        if let Some(future) = future.downcast_mut::<Option<F>>()
+            && matches!(*self, Cell::Done(None))
+            && let Some(future) = future.take()
+        {
+            self.set(Cell::Running(future));
+        }
+    }
+
+    #[inline]
+    fn emptied(self: Pin<&mut Self>) -> Option<TypeId> {
+        matches!(*self, Cell::Done(None)).then(TypeId::of::<F>)
+    }
+
+    fn clear(self: Pin<&mut Self>) {
+        if let CellProjection::Done(output) = self.project() {
+            drop(output.take());
+        }
+    }
+}
+
+/// A task of a future, in the memory of one that ended if there is some.
+#[inline]
+pub(super) fn renewed<F: Future<Output: 'static> + 'static>(pool: &mut Pool, future: F) -> BoxTask {
+    match pool.take(TypeId::of::<F>()) {
+        Some(mut task) => {
+            task.as_mut().renew(&mut Some(future));
+            task
+        }
+        None => Box::pin(Cell::Running(future)),
     }
 }
 
@@ -87,6 +127,17 @@ impl Task for Spanned {
 
     fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any> {
         self.get_mut().task.as_mut().output()
+    }
+
+    fn renew(self: Pin<&mut Self>, _future: &mut dyn Any) {}
+
+    fn emptied(self: Pin<&mut Self>) -> Option<TypeId> {
+        // Its span is told of the end by the drop.
+        None
+    }
+
+    fn clear(self: Pin<&mut Self>) {
+        self.get_mut().task.as_mut().clear();
     }
 }
 
@@ -139,16 +190,19 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let mut task: BoxTask = Box::pin(Cell::Running(future));
-    if w.traced() {
+    let spawned = if w.traced() {
         let name = {
             let kernel = w.kernel();
             kernel.machine(node.unwrap_or(kernel.here())).name.clone()
         };
         let span = tracing::info_span!("task", node = %name, spawned = %label);
-        task = Box::pin(Spanned { span, task });
-    }
-    let spawned = w.kernel().spawn(node, task, label);
+        let task = Box::pin(Spanned { span, task: Box::pin(Cell::Running(future)) });
+        w.kernel().spawn(node, task, label)
+    } else {
+        let mut kernel = w.kernel();
+        let task = renewed(kernel.pool(), future);
+        kernel.spawn(node, task, label)
+    };
     // A task that cannot run is dropped here, outside of the borrow.
     let key = spawned.unwrap_or(Key::NONE);
     JoinHandle { world: w.id(), key, output: PhantomData }
@@ -197,19 +251,24 @@ impl<T: 'static> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let joined = world::with(|w| {
             w.check(self.world, "JoinHandle");
-            w.kernel().join(self.key, cx.waker())
+            let mut kernel = w.kernel();
+            match kernel.join(self.key, cx.waker()) {
+                Joined::Done(mut task) => {
+                    let output = task.as_mut().output().and_then(|o| o.downcast_mut::<Option<T>>()?.take());
+                    kernel.pool().put(task);
+                    Ok(output)
+                }
+                other => Err(other),
+            }
         });
-        if let Joined::Pending(_replaced) = joined {
+        if let Err(Joined::Pending(_replaced)) = joined {
             return Poll::Pending;
         }
         self.key = Key::NONE;
         Poll::Ready(match joined {
-            Joined::Done(mut task) => {
-                let output = task.as_mut().output().and_then(|o| o.downcast_mut::<Option<T>>()?.take());
-                output.ok_or(JoinError(Repr::Cancelled))
-            }
-            Joined::Panicked(payload) => Err(JoinError(Repr::Panic(Mutex::new(payload)))),
-            Joined::Pending(_) | Joined::Gone => Err(JoinError(Repr::Cancelled)),
+            Ok(output) => output.ok_or(JoinError(Repr::Cancelled)),
+            Err(Joined::Panicked(payload)) => Err(JoinError(Repr::Panic(Mutex::new(payload)))),
+            Err(_) => Err(JoinError(Repr::Cancelled)),
         })
     }
 }

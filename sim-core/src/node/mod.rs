@@ -89,9 +89,11 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Machine {
-    fn new(name: &str, id: NodeId, epoch: u64) -> Self {
+    // Inlined, so that it is written where it stays.
+    #[inline]
+    fn new(name: Rc<str>, id: NodeId, epoch: u64) -> Self {
         Machine {
-            name: name.into(),
+            name,
             addresses: SmallVec::from_buf(default_addresses(id)),
             up: true,
             frozen: false,
@@ -173,15 +175,17 @@ impl Kernel {
 
     /// Takes the programs and whoever still waits for a process, to be dropped.
     pub(crate) fn take_programs(&mut self) -> Vec<(Option<Program>, Vec<Waker>, Vec<Waker>)> {
-        let all = self.machines.iter_mut();
+        let used =
+            |m: &&mut Machine| m.program.is_some() || !m.stop_waiters.is_empty() || !m.end_waiters.is_empty();
+        let all = self.machines.iter_mut().filter(used);
         all.map(|m| (m.program.take(), m.stop_waiters.take(), m.end_waiters.take())).collect()
     }
 
     pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
         let id = NodeId(self.machines.len() as u32);
-        let machine = Machine::new(name, id, self.epoch);
-        self.names.insert(machine.name.clone(), id);
-        self.machines.push(machine);
+        let name: Rc<str> = name.into();
+        self.names.insert(name.clone(), id);
+        self.machines.push(Machine::new(name, id, self.epoch));
         id
     }
 }
