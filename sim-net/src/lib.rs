@@ -9,6 +9,7 @@
 //! | [`readiness`] | what would not wait, who waits, sets as in epoll(7) |
 //! | `api` | sockets with tokio's names and signatures |
 //! | [`rpc`] | typed request and reply |
+//! | `hyper`, with the feature of this name | what hyper, axum and tonic need to run on these sockets |
 //! | `network` | the network of a world, and the door to it |
 //! | `handle` | handles as plain data, the future that waits on them |
 //! | `ports`, `route` | who has which port, which machine has which address |
@@ -60,6 +61,8 @@ pub use api::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpSocket, TcpStream, UdpSocket,
     WriteHalf,
 };
+#[cfg(feature = "hyper")]
+pub use api::hyper;
 pub use dns::{ToSocketAddrs, lookup_host};
 pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition, fixtures};
 pub use readiness::{Interest, Ready};

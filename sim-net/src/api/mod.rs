@@ -4,6 +4,9 @@
 //! between tokio and the simulation is a change of imports.
 
 mod connection;
+mod foreign;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod listener;
 mod socket;
 mod split;

@@ -98,6 +98,8 @@ macro_rules! readable {
                 self.stream().poll_read_some(cx, buf)
             }
         }
+
+        $crate::api::foreign::foreign_read!($t);
     };
 }
 
@@ -191,6 +193,8 @@ macro_rules! writable {
                 std::task::Poll::Ready(self.stream().shut(std::net::Shutdown::Write))
             }
         }
+
+        $crate::api::foreign::foreign_write!($t);
     };
 }
 

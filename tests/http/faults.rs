@@ -1,0 +1,1 @@
+//! What becomes of HTTP when things go wrong, at which instant.
