@@ -57,12 +57,12 @@ mod tcp;
 mod traffic;
 mod udp;
 
+#[cfg(feature = "hyper")]
+pub use api::hyper;
 pub use api::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpSocket, TcpStream, UdpSocket,
     WriteHalf,
 };
-#[cfg(feature = "hyper")]
-pub use api::hyper;
 pub use dns::{ToSocketAddrs, lookup_host};
 pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition, fixtures};
 pub use readiness::{Interest, Ready};

@@ -67,7 +67,10 @@ pub async fn routes() -> Result<()> {
         client.request(request)
     };
     let accepted = ask("/check", Some("me"), r#"{"by":1,"to":2}"#).await.unwrap();
-    assert_eq!((accepted.status(), &accepted.headers()["x-who"]), (StatusCode::ACCEPTED, &"me".parse().unwrap()));
+    assert_eq!(
+        (accepted.status(), &accepted.headers()["x-who"]),
+        (StatusCode::ACCEPTED, &"me".parse().unwrap())
+    );
     for (path, body, status) in [
         ("/check", r#"{"by":1,"to":2}"#, StatusCode::UNPROCESSABLE_ENTITY),
         ("/check", "{", StatusCode::BAD_REQUEST),

@@ -135,7 +135,9 @@ pub async fn dropped_connection() -> Result<()> {
 }
 
 /// A server of one connection that answers with half of a body, and waits to be told how it is to end.
-pub async fn half_a_body(end: impl FnOnce(TcpStream) + Send + 'static) -> Result<(Server, Arc<Mutex<Option<Tells>>>)> {
+pub async fn half_a_body(
+    end: impl FnOnce(TcpStream) + Send + 'static,
+) -> Result<(Server, Arc<Mutex<Option<Tells>>>)> {
     let (listener, server) = Server::listen().await?;
     let (tells, told) = Tells::new();
     start(async move {

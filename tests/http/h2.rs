@@ -122,7 +122,8 @@ pub async fn echo_of_a_large_body() -> Result<()> {
 /// The server resets the stream when its body fails.
 pub async fn reset_in_a_body() -> Result<()> {
     let server = Server::start(|_| async {
-        let frames = [Ok(hyper::body::Frame::data(Bytes::from("hello"))), Err(std::io::Error::other("no more"))];
+        let frames =
+            [Ok(hyper::body::Frame::data(Bytes::from("hello"))), Err(std::io::Error::other("no more"))];
         // The end of the body must not overtake its begin.
         let frames = stream::iter(frames).then(|frame| async {
             tokio::task::yield_now().await;

@@ -60,7 +60,8 @@ pub async fn replaces_a_dead_one() -> Result<()> {
             let (mut stream, _) = listener.accept().await?;
             let mut request = [0; 4096];
             assert!(AsyncReadExt::read(&mut stream, &mut request).await? > 0);
-            AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await?;
+            AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+                .await?;
         }
         Result::Ok(())
     });

@@ -37,7 +37,8 @@ impl UnaryService<Number> for Double {
         Box::pin(async move {
             let who = request.metadata().get("x-who").cloned();
             let doubled = request.get_ref().value.checked_mul(2);
-            let mut response = Response::new(number(doubled.ok_or(Status::out_of_range("too much to double"))?));
+            let mut response =
+                Response::new(number(doubled.ok_or(Status::out_of_range("too much to double"))?));
             if let Some(who) = who {
                 response.metadata_mut().insert("x-who", who);
             }

@@ -25,6 +25,23 @@ impl<Q: Request> Request for Timely<Q> {
     const NAME: &'static str = Q::NAME;
 }
 
+/// Who can be asked for something.
+pub trait Ask<Q> {
+    /// The answer.
+    type Reply;
+
+    /// Asks, and waits no longer than `within`.
+    fn ask(&self, within: Duration, request: Q) -> impl Future<Output = Result<Self::Reply, NoAnswer>>;
+}
+
+impl<Q: Request> Ask<Q> for Client {
+    type Reply = Q::Reply;
+
+    fn ask(&self, within: Duration, request: Q) -> impl Future<Output = Result<Q::Reply, NoAnswer>> {
+        call(self, within, request)
+    }
+}
+
 /// There was no answer in time. Whether the request was carried out is not known.
 #[derive(Debug)]
 pub struct NoAnswer;

@@ -5,10 +5,9 @@ use crate::protocol::{Cents, Customer, OrderId};
 use crate::store::Store;
 use sim::rand;
 use sim::time::{Duration, sleep};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the bank has in its books.
 #[derive(Clone, Debug, Default)]
@@ -78,18 +77,18 @@ pub enum Mood {
 #[derive(Clone, Debug)]
 pub struct Gateway {
     bank: Store<Bank>,
-    mood: Rc<Cell<Mood>>,
+    mood: Arc<Mutex<Mood>>,
 }
 
 impl Gateway {
     /// The way to this bank.
     pub fn new(bank: Store<Bank>) -> Self {
-        Gateway { bank, mood: Rc::default() }
+        Gateway { bank, mood: Arc::default() }
     }
 
     /// Makes the gateway slow or silent, or well again.
     pub fn set_mood(&self, mood: Mood) {
-        self.mood.set(mood);
+        *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
     }
 
     /// Takes money from the customer; false if the account does not hold as much.
@@ -113,7 +112,8 @@ impl Gateway {
     }
 
     async fn answer(&self) {
-        match self.mood.get() {
+        let mood = *self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+        match mood {
             Mood::Well => sleep(Duration::from_millis(rand::range(2..9))).await,
             Mood::Slow(time) => sleep(time).await,
             Mood::Silent => pending().await,

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`order`] | takes orders; the saga of each: reserve, charge, confirm, or compensate; retries, breaker |
 //! | [`catalog`] | stock, prices, reservations |
-//! | [`payment`], [`gateway`] | the ledger with its idempotency keys, and the bank behind it |
+//! | [`payment`], [`gateway`] | the ledger with its idempotency keys, behind HTTP (axum), and the bank behind it |
 //! | [`notification`] | tells customers how their orders ended |
 //! | [`protocol`], [`deadline`], [`store`] | what they say to each other, how long for, and where they keep their state |
 //! | [`shop`] | which nodes there are, and the course of a run: **start reading here** |

@@ -1,4 +1,4 @@
-//! What the services say to each other.
+//! What the services say to each other: most of it over `sim::net::rpc`, what the payment service is asked over HTTP.
 
 use serde::{Deserialize, Serialize};
 use sim::net::rpc::Request;
@@ -15,6 +15,16 @@ pub struct OrderId {
 impl std::fmt::Display for OrderId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.customer, self.number)
+    }
+}
+
+impl std::str::FromStr for OrderId {
+    type Err = std::num::ParseIntError;
+
+    /// Reads what `Display` wrote.
+    fn from_str(text: &str) -> Result<OrderId, Self::Err> {
+        let (customer, number) = text.split_once('/').unwrap_or((text, ""));
+        Ok(OrderId { customer: customer.parse()?, number: number.parse()? })
     }
 }
 
@@ -83,7 +93,7 @@ pub struct Confirm(pub OrderId);
 pub struct Release(pub OrderId);
 
 /// To the payment service: take this much from the customer's account. The order is the idempotency key.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Charge {
     /// For what.
     pub order: OrderId,
@@ -92,7 +102,7 @@ pub struct Charge {
 }
 
 /// To the payment service: give back what was taken for the order, and take nothing for it from now on.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Refund(pub OrderId);
 
 /// How a charge ended.
@@ -133,7 +143,5 @@ replies! {
     Reserve => Result<Cents, Refused>;
     Confirm => ();
     Release => ();
-    Charge => Result<Charged, Busy>;
-    Refund => Result<(), Busy>;
     Notify => ();
 }

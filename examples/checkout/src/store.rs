@@ -4,42 +4,46 @@
 //! incarnation, so a kill loses what a process had in its memory and nothing that was written here. This is the
 //! place where disks will come.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// State that survives the process. Clones are the same store.
-pub struct Store<T>(Rc<Inner<T>>);
+pub struct Store<T>(Arc<Mutex<Inner<T>>>);
 
 struct Inner<T> {
-    value: RefCell<T>,
-    watch: RefCell<Option<Watch<T>>>,
+    value: T,
+    watch: Option<Watch<T>>,
 }
 
-type Watch<T> = Box<dyn Fn(&T)>;
+type Watch<T> = Box<dyn Fn(&T) + Send>;
 
 impl<T> Store<T> {
     /// A store that holds `value`.
     pub fn new(value: T) -> Self {
-        Store(Rc::new(Inner { value: RefCell::new(value), watch: RefCell::new(None) }))
+        Store(Arc::new(Mutex::new(Inner { value, watch: None })))
     }
 
     /// Looks at the state.
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        f(&self.0.value.borrow())
+        f(&self.lock().value)
     }
 
     /// Changes the state, all at once: a kill comes before or after it.
     pub fn write<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        let result = f(&mut self.0.value.borrow_mut());
-        if let Some(watch) = &*self.0.watch.borrow() {
-            watch(&self.0.value.borrow());
+        let mut inner = self.lock();
+        let result = f(&mut inner.value);
+        if let Some(watch) = &inner.watch {
+            watch(&inner.value);
         }
         result
     }
 
     /// Has `watch` look at the state after every change: for invariants, of which the services know nothing.
-    pub fn watch(&self, watch: impl Fn(&T) + 'static) {
-        *self.0.watch.borrow_mut() = Some(Box::new(watch));
+    pub fn watch(&self, watch: impl Fn(&T) + Send + 'static) {
+        self.lock().watch = Some(Box::new(watch));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,7 +55,7 @@ impl<T> Clone for Store<T> {
 
 impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.value.borrow().fmt(f)
+        self.lock().value.fmt(f)
     }
 }
 
@@ -61,11 +65,11 @@ mod tests {
 
     #[test]
     fn clones_are_one_store_and_every_change_is_watched() {
-        let seen = Rc::new(RefCell::new(Vec::new()));
-        let (store, log) = (Store::new(1), seen.clone());
-        store.watch(move |value| log.borrow_mut().push(*value));
+        let (store, (log, seen)) = (Store::new(1), std::sync::mpsc::channel());
+        store.watch(move |value| log.send(*value).unwrap());
         store.clone().write(|value| *value += 1);
         store.write(|value| *value *= 10);
-        assert_eq!((store.read(|value| *value), seen.take()), (20, vec![2, 20]));
+        assert_eq!(store.read(|value| *value), 20);
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [2, 20]);
     }
 }

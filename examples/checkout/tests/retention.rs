@@ -29,6 +29,8 @@ fn of_network(deviations: &[Deviation], after: u64) -> BTreeSet<(u64, u64)> {
 
 #[test]
 fn a_run_is_its_deviations() {
+    // The first hash map of a thread draws its keys, which is part of the trace: these runs share a thread.
+    run(Config::seed(0));
     for seed in 0..10 {
         let seeded = run(Config::seed(seed));
         let (trace, summary) = (seeded.trace, seeded.result.clone());

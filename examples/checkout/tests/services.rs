@@ -1,10 +1,11 @@
 //! What the services promise each other, one by one: repeated, late, and after a kill.
 
 use checkout::catalog::State;
-use checkout::deadline::call;
+use checkout::deadline::{Ask, call};
 use checkout::gateway::Mood;
 use checkout::invariants;
 use checkout::order::Step;
+use checkout::payment::PaymentClient;
 use checkout::protocol::{Busy, Charge, Charged, OrderId, Query, Refund, Refused, Release, Reserve, Status};
 use checkout::shop::{Shop, VOUCHER};
 use checkout::shopper::Shopper;
@@ -26,6 +27,14 @@ async fn shop(sim: Sim) -> Shop {
 /// Asks a service as somebody from outside.
 async fn ask<Q: Request>(service: &str, request: Q) -> Q::Reply {
     call(&Client::new(format!("{service}:80")), LONG, request).await.expect("nothing is wrong")
+}
+
+/// Asks the payment service as somebody from outside.
+async fn ask_payment<Q>(request: Q) -> <PaymentClient as Ask<Q>>::Reply
+where
+    PaymentClient: Ask<Q>,
+{
+    PaymentClient::new("payment:80").ask(LONG, request).await.expect("nothing is wrong")
 }
 
 #[sim_test]
@@ -52,10 +61,10 @@ async fn a_charge_whose_answer_was_lost_is_not_made_again(sim: Sim) {
     let shop = shop(sim).await;
     let charge = Charge { order: ORDER, amount: 500 };
     shop.gateway.set_mood(Mood::Silent);
-    assert_eq!(ask("payment", charge).await, Err(Busy));
+    assert_eq!(ask_payment(charge).await, Err(Busy));
     shop.gateway.set_mood(Mood::Well);
-    assert_eq!(ask("payment", charge).await, Ok(Charged::Paid));
-    assert_eq!(ask("payment", charge).await, Ok(Charged::Paid));
+    assert_eq!(ask_payment(charge).await, Ok(Charged::Paid));
+    assert_eq!(ask_payment(charge).await, Ok(Charged::Paid));
     assert_eq!(shop.bank.read(|bank| (bank.statement[&ORDER].charges, bank.shop)), (1, 500));
 }
 
@@ -64,12 +73,12 @@ async fn a_charge_during_which_the_process_dies_is_not_made_again(sim: Sim) {
     let shop = shop(sim).await;
     shop.gateway.set_mood(Mood::Silent);
     let charge = Charge { order: ORDER, amount: 500 };
-    let cut_off = spawn(async move { call(&Client::new("payment:80"), LONG, charge).await.is_err() });
+    let cut_off = spawn(async move { PaymentClient::new("payment:80").ask(LONG, charge).await.is_err() });
     sleep(Duration::from_millis(100)).await;
     sim.node("payment").restart();
     assert!(cut_off.await.unwrap(), "the connection breaks");
     shop.gateway.set_mood(Mood::Well);
-    assert_eq!(ask("payment", charge).await, Ok(Charged::Paid));
+    assert_eq!(ask_payment(charge).await, Ok(Charged::Paid));
     assert_eq!(shop.bank.read(|bank| bank.statement[&ORDER].charges), 1);
 }
 
@@ -77,10 +86,10 @@ async fn a_charge_during_which_the_process_dies_is_not_made_again(sim: Sim) {
 async fn what_was_charged_is_refunded_once_and_never_charged_again(sim: Sim) {
     let shop = shop(sim).await;
     let charge = Charge { order: ORDER, amount: 500 };
-    assert_eq!(ask("payment", charge).await, Ok(Charged::Paid));
-    assert_eq!(ask("payment", Refund(ORDER)).await, Ok(()));
-    assert_eq!(ask("payment", Refund(ORDER)).await, Ok(()));
-    assert_eq!(ask("payment", charge).await, Ok(Charged::Declined));
+    assert_eq!(ask_payment(charge).await, Ok(Charged::Paid));
+    assert_eq!(ask_payment(Refund(ORDER)).await, Ok(()));
+    assert_eq!(ask_payment(Refund(ORDER)).await, Ok(()));
+    assert_eq!(ask_payment(charge).await, Ok(Charged::Declined));
     assert_eq!(shop.bank.read(|bank| (bank.statement[&ORDER].charges, bank.shop)), (1, 0));
 }
 

@@ -3,8 +3,7 @@
 
 use super::breaker::Breaker;
 use crate::Bug;
-use crate::deadline::{NoAnswer, call};
-use sim::net::rpc::{Client, Request};
+use crate::deadline::{Ask, NoAnswer};
 use sim::rand;
 use sim::time::{Duration, Instant, sleep};
 
@@ -17,23 +16,26 @@ const LAST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A service, as its clients see it.
 #[derive(Debug)]
-pub(super) struct Dependency {
-    client: Client,
+pub(super) struct Dependency<C> {
+    client: C,
     breaker: Breaker,
 }
 
-impl Dependency {
-    pub(super) fn new(address: &str, bug: Option<Bug>) -> Self {
-        Dependency { client: Client::new(address), breaker: Breaker::new(bug) }
+impl<C> Dependency<C> {
+    pub(super) fn new(client: C, bug: Option<Bug>) -> Self {
+        Dependency { client, breaker: Breaker::new(bug) }
     }
 
     /// Asks until there is an answer that `accept` takes, but not longer than `within`.
-    pub(super) async fn ask<Q: Request + Copy, T>(
+    pub(super) async fn ask<Q: Copy, T>(
         &self,
         request: Q,
         within: Duration,
-        accept: impl Fn(Q::Reply) -> Option<T>,
-    ) -> Result<T, NoAnswer> {
+        accept: impl Fn(C::Reply) -> Option<T>,
+    ) -> Result<T, NoAnswer>
+    where
+        C: Ask<Q>,
+    {
         let deadline = Instant::now() + within;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -52,11 +54,10 @@ impl Dependency {
     }
 
     /// Asks until there is an answer that `accept` takes, for as long as it takes.
-    pub(super) async fn insist<Q: Request + Copy, T>(
-        &self,
-        request: Q,
-        accept: impl Fn(Q::Reply) -> Option<T>,
-    ) -> T {
+    pub(super) async fn insist<Q: Copy, T>(&self, request: Q, accept: impl Fn(C::Reply) -> Option<T>) -> T
+    where
+        C: Ask<Q>,
+    {
         const AN_HOUR: Duration = Duration::from_secs(3600);
         loop {
             if let Ok(accepted) = self.ask(request, AN_HOUR, &accept).await {
@@ -65,11 +66,14 @@ impl Dependency {
         }
     }
 
-    async fn attempt<Q: Request>(&self, request: Q) -> Option<Q::Reply> {
+    async fn attempt<Q>(&self, request: Q) -> Option<C::Reply>
+    where
+        C: Ask<Q>,
+    {
         if !self.breaker.admits() {
             return None;
         }
-        let answer = call(&self.client, ATTEMPT, request).await;
+        let answer = self.client.ask(ATTEMPT, request).await;
         match answer {
             Ok(_) => self.breaker.succeeded(),
             Err(NoAnswer) => self.breaker.failed(),

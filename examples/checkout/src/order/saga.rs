@@ -8,10 +8,12 @@ use super::Orders;
 use super::dependency::Dependency;
 use crate::Bug;
 use crate::deadline::NoAnswer;
+use crate::payment::PaymentClient;
 use crate::protocol::{
     Cents, Charge, Charged, Confirm, Item, Notify, OrderId, Refund, Refused, Release, Reserve, Status,
 };
 use crate::store::Store;
+use sim::net::rpc::Client;
 use sim::time::Duration;
 use tracing::info;
 
@@ -68,9 +70,9 @@ const STEP_TAKES: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub(super) struct Sagas {
     orders: Store<Orders>,
-    catalog: Dependency,
-    payment: Dependency,
-    notification: Dependency,
+    catalog: Dependency<Client>,
+    payment: Dependency<PaymentClient>,
+    notification: Dependency<Client>,
     bug: Option<Bug>,
 }
 
@@ -78,9 +80,9 @@ impl Sagas {
     pub(super) fn new(orders: Store<Orders>, bug: Option<Bug>) -> Self {
         Sagas {
             orders,
-            catalog: Dependency::new("catalog:80", bug),
-            payment: Dependency::new("payment:80", bug),
-            notification: Dependency::new("notification:80", bug),
+            catalog: Dependency::new(Client::new("catalog:80"), bug),
+            payment: Dependency::new(PaymentClient::new("payment:80"), bug),
+            notification: Dependency::new(Client::new("notification:80"), bug),
             bug,
         }
     }

@@ -1,18 +1,19 @@
-//! The payment service: charges each order once, however often and in whatever order it is asked to.
+//! The payment service: charges each order once, however often and in whatever order it is asked to. It speaks HTTP.
+
+mod client;
+mod http;
+
+pub use client::PaymentClient;
 
 use crate::Bug;
-use crate::deadline::Heed;
 use crate::gateway::Gateway;
 use crate::protocol::{Busy, Charge, Charged, OrderId, Refund};
 use crate::store::Store;
-use sim::net::rpc::Server;
 use sim::spawn;
 use sim::time::{Duration, timeout};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::io;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ledger: what is known of each order. The order is the idempotency key.
 pub type Ledger = BTreeMap<OrderId, State>;
@@ -40,26 +41,15 @@ pub struct Payment {
     gateway: Gateway,
     bug: Option<Bug>,
     /// The orders about which the bank is being asked.
-    asking: Rc<RefCell<BTreeSet<OrderId>>>,
+    asking: Asking,
 }
+
+type Asking = Arc<Mutex<BTreeSet<OrderId>>>;
 
 impl Payment {
     /// A process on this store.
     pub fn new(ledger: Store<Ledger>, gateway: Gateway, bug: Option<Bug>) -> Self {
-        Payment { ledger, gateway, bug, asking: Rc::default() }
-    }
-
-    /// Serves requests until the process ends. Each may come again, also while the first is being worked on.
-    ///
-    /// # Errors
-    /// If the port is taken.
-    pub async fn serve(self) -> io::Result<()> {
-        let (charge, refund) = (self.clone(), self);
-        Server::new()
-            .on_timely(move |request| charge.clone().charge(request))
-            .on_timely(move |request| refund.clone().refund(request))
-            .serve("0.0.0.0:80")
-            .await
+        Payment { ledger, gateway, bug, asking: Arc::default() }
     }
 
     async fn charge(self, Charge { order, amount }: Charge) -> Result<Charged, Busy> {
@@ -131,18 +121,22 @@ impl Payment {
 /// The right to ask the bank about an order: one has it at a time.
 #[derive(Debug)]
 struct Turn {
-    asking: Rc<RefCell<BTreeSet<OrderId>>>,
+    asking: Asking,
     order: OrderId,
 }
 
 impl Turn {
-    fn take(asking: &Rc<RefCell<BTreeSet<OrderId>>>, order: OrderId) -> Option<Turn> {
-        asking.borrow_mut().insert(order).then(|| Turn { asking: asking.clone(), order })
+    fn take(asking: &Asking, order: OrderId) -> Option<Turn> {
+        lock(asking).insert(order).then(|| Turn { asking: asking.clone(), order })
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.asking.borrow_mut().remove(&self.order);
+        lock(&self.asking).remove(&self.order);
     }
+}
+
+fn lock(asking: &Asking) -> MutexGuard<'_, BTreeSet<OrderId>> {
+    asking.lock().unwrap_or_else(PoisonError::into_inner)
 }
