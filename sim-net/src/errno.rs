@@ -46,6 +46,12 @@ errors! {
     destination_required = EDESTADDRREQ;
     /// The address is of another family than the socket.
     family_not_supported = EAFNOSUPPORT;
+    /// connect(2): the path is not there.
+    no_entry = ENOENT;
+    /// send(2): the receiver takes datagrams of another only.
+    not_permitted = EPERM;
+    /// connect(2): a stream meets a datagram socket.
+    wrong_type = EPROTOTYPE;
     /// The retransmissions ran out.
     timed_out = ETIMEDOUT;
     /// A non-blocking call would have to wait.
@@ -61,5 +67,5 @@ pub(crate) fn already_registered() -> io::Error {
 /// epoll_ctl(2): the socket is not in the set.
 #[cold]
 pub(crate) fn not_registered() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOENT)
+    no_entry()
 }

@@ -4,7 +4,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | `link` | parameters of links, topology, what becomes of a packet, [`NetExt`] |
-//! | `tcp`, `udp` | kernels: plain data and non-blocking operations |
+//! | `tcp`, `udp`, [`unix`] | kernels: plain data and non-blocking operations |
 //! | `dns` | names to addresses |
 //! | [`readiness`] | what would not wait, who waits, sets as in epoll(7) |
 //! | `api` | sockets with tokio's names and signatures |
@@ -56,12 +56,13 @@ pub mod rpc;
 mod tcp;
 mod traffic;
 mod udp;
+pub mod unix;
 
 #[cfg(feature = "hyper")]
 pub use api::hyper;
 pub use api::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpSocket, TcpStream, UdpSocket,
-    WriteHalf,
+    UnixDatagram, UnixListener, UnixSocket, UnixStream, WriteHalf,
 };
 pub use dns::{ToSocketAddrs, lookup_host};
 pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition, fixtures};

@@ -12,6 +12,7 @@ use crate::readiness::{Sets, Source};
 use crate::tcp::{Bound, Listener, Stream};
 use crate::traffic::Traffic;
 use crate::udp::{Datagram, Groups, Socket};
+use crate::unix::Unix;
 use sim_core::decision::{Kind, Name};
 use sim_core::kernel::Kernel;
 use sim_core::slab::{Key, Slab};
@@ -63,6 +64,7 @@ pub(crate) struct Net {
     pub bound: Slab<Bound>,
     pub udp: Slab<Socket>,
     pub datagrams: Slab<Datagram>,
+    pub unix: Unix,
     pub tcp_ports: Ports,
     pub udp_ports: Ports,
     pub groups: Groups,
@@ -198,6 +200,7 @@ impl Net {
         for key in self.udp.keys() {
             self.udp.get_mut(key).into_iter().for_each(|u| u.readers.take(&mut self.out.dropped));
         }
+        self.unix.forget(&mut self.out.dropped);
         self.sets.forget(&mut self.out.dropped);
         self.streams.clear();
         self.listeners.clear();
@@ -349,6 +352,7 @@ impl Net {
         for key in keys_of(&self.udp, |u| u.node == node) {
             self.close_udp(key);
         }
+        self.unix_process_died(k, node);
         if silent {
             self.tcp_ports.power_cut(node);
         }

@@ -30,6 +30,12 @@ parity! {
         partial_writes address_in_use port_0 reuse_address addresses zero_linger peek try_calls readiness halves_apart
         read_exact_at_the_end accept_waits_for_many killed_peer_drains killed_peer_with_unread_data options;
     udp: datagrams cut_to_the_buffer too_large refused_when_connected only_the_peer_is_heard in_use;
+    unix: echo a_file_outlives_its_listener no_path refused_where_nobody_listens addresses abstract_names paths_have_bounds
+        written_before_it_is_accepted the_queue_of_a_listener_is_bounded not_accepted_is_reset half_close end_of_stream
+        unread_data_resets_the_peer drained_before_end backpressure try_calls readiness halves_apart pairs
+        wrong_types take_error datagrams datagrams_keep_their_bounds datagram_errors too_large_a_datagram
+        a_slow_receiver_holds_senders_up pairs_of_datagrams a_peer_that_is_gone only_the_peer_is_heard
+        a_peer_that_turns_away shutdown_of_datagrams sockets_before_use many_accept;
     clock: sleeps_end_in_the_order_of_their_deadlines time_passes_while_waiting a_sleep_is_reset
         timeouts_end_at_their_deadline missed_ticks intervals_are_reset;
     tasks: select join timeouts tokio_channels futures_channels notify_and_semaphore abort panics_are_errors;

@@ -2,7 +2,9 @@
 
 /// What is inherent in the simulation.
 pub use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-pub use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+pub use tokio::net::{
+    TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream,
+};
 pub use tokio::task::spawn_local as spawn;
 pub use tokio::time;
 
@@ -26,6 +28,31 @@ pub async fn on_server<F: Future>(future: F) -> F::Output {
     future.await
 }
 
+/// A folder for the sockets of one body.
+pub struct Folder(std::path::PathBuf);
+
+pub fn folder() -> Folder {
+    static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("sim-parity-{}-{number}", std::process::id()));
+    std::fs::create_dir(&path).unwrap();
+    Folder(path)
+}
+
+impl Folder {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub use std::fs::remove_file as unlink;
+
 #[path = "clock.rs"]
 pub mod clock;
 #[path = "tasks.rs"]
@@ -34,3 +61,5 @@ pub mod tasks;
 pub mod tcp;
 #[path = "udp.rs"]
 pub mod udp;
+#[path = "unix.rs"]
+pub mod unix;

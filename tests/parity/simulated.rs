@@ -1,6 +1,9 @@
 //! Simulated: servers are on a machine of their own, behind a link.
 
-pub use sim::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+pub use sim::net::unix::unlink;
+pub use sim::net::{
+    TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream,
+};
 pub use sim::{spawn, time};
 
 pub const ANY: &str = "0.0.0.0:0";
@@ -24,6 +27,19 @@ pub async fn on_server<F: Future<Output: 'static> + 'static>(future: F) -> F::Ou
     sim::Sim::current().node(HOST).spawn(future).await.unwrap()
 }
 
+/// A folder for the sockets of one body.
+pub struct Folder;
+
+pub fn folder() -> Folder {
+    Folder
+}
+
+impl Folder {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        std::path::Path::new("/run/parity").join(name)
+    }
+}
+
 #[path = "clock.rs"]
 pub mod clock;
 #[path = "tasks.rs"]
@@ -32,3 +48,5 @@ pub mod tasks;
 pub mod tcp;
 #[path = "udp.rs"]
 pub mod udp;
+#[path = "unix.rs"]
+pub mod unix;

@@ -14,7 +14,7 @@ use std::net::Shutdown;
 use std::task::{Context, Poll};
 
 /// The operations of the kernel behind a kind of byte stream.
-pub(super) trait Transport {
+pub(crate) trait Transport {
     /// Who waits for data, and who waits for room.
     type Readers: Side;
     type Writers: Side;
@@ -28,7 +28,7 @@ pub(super) trait Transport {
 }
 
 /// One end of a byte stream.
-pub(super) struct Connection<T: Transport> {
+pub(crate) struct Connection<T: Transport> {
     handle: Handle,
     transport: PhantomData<T>,
 }
@@ -119,30 +119,7 @@ impl<T: Transport> Connection<T> {
 
     /// Waits for any readiness of `interest`.
     pub async fn ready_for(&self, interest: Interest) -> io::Result<Ready> {
-        // One list suffices for the wait itself: each change of one direction wakes both when both are asked for.
-        let both = interest.is_readable() && interest.is_writable();
-        let mut ready = move |net: &mut Net, k: &mut Kernel, key| {
-            let Some(ready) = net.ready(k, T::source(key), interest) else {
-                return Poll::Ready(Err(errno::bad_descriptor()));
-            };
-            match interest.mask(ready) {
-                none if none.is_empty() => Poll::Pending,
-                some => Poll::Ready(Ok(some)),
-            }
-        };
-        if !both {
-            return match interest.is_writable() {
-                true => self.wait::<T::Writers, _, _>(ready).await,
-                false => self.wait::<T::Readers, _, _>(ready).await,
-            };
-        }
-        let mut read = std::pin::pin!(self.wait::<T::Readers, _, _>(ready));
-        let mut write = std::pin::pin!(self.wait::<T::Writers, _, _>(&mut ready));
-        std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
-            Poll::Ready(r) => Poll::Ready(r),
-            Poll::Pending => write.as_mut().poll(cx),
-        })
-        .await
+        ready_for::<T::Readers, T::Writers>(&self.handle, T::source, interest).await
     }
 
     #[track_caller]
@@ -207,8 +184,39 @@ impl<T: Transport> Connection<T> {
     }
 }
 
+/// Waits for any readiness of `interest` of a socket whose two directions have lists of their own.
+pub(crate) async fn ready_for<Readers: Side, Writers: Side>(
+    handle: &Handle,
+    source: fn(Key) -> Source,
+    interest: Interest,
+) -> io::Result<Ready> {
+    let mut ready = move |net: &mut Net, k: &mut Kernel, key| {
+        let Some(ready) = net.ready(k, source(key), interest) else {
+            return Poll::Ready(Err(errno::bad_descriptor()));
+        };
+        match interest.mask(ready) {
+            none if none.is_empty() => Poll::Pending,
+            some => Poll::Ready(Ok(some)),
+        }
+    };
+    // One list suffices unless both directions are asked for.
+    if !(interest.is_readable() && interest.is_writable()) {
+        return match interest.is_writable() {
+            true => Wait::<Writers, _>::new(handle, ready).await,
+            false => Wait::<Readers, _>::new(handle, ready).await,
+        };
+    }
+    let mut read = std::pin::pin!(Wait::<Readers, _>::new(handle, ready));
+    let mut write = std::pin::pin!(Wait::<Writers, _>::new(handle, &mut ready));
+    std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
+        Poll::Ready(r) => Poll::Ready(r),
+        Poll::Pending => write.as_mut().poll(cx),
+    })
+    .await
+}
+
 /// What a non-blocking call returns.
-pub(super) fn not_waiting<T>(result: Poll<io::Result<T>>) -> io::Result<T> {
+pub(crate) fn not_waiting<T>(result: Poll<io::Result<T>>) -> io::Result<T> {
     match result {
         Poll::Ready(result) => result,
         Poll::Pending => Err(errno::would_block()),

@@ -157,6 +157,8 @@ pub struct Census {
     pub sockets: usize,
     /// UDP sockets.
     pub udp: usize,
+    /// Unix sockets of every kind.
+    pub unix: usize,
     /// Datagrams under way.
     pub datagrams: usize,
     /// Packets that wait in clogs, and streams that wait for their release.
@@ -315,6 +317,7 @@ impl Net {
             listeners: self.listeners.len(),
             sockets: self.bound.len(),
             udp: self.udp.len(),
+            unix: self.unix.len(),
             datagrams: self.datagrams.len(),
             held: self.held(),
             sets: self.sets.len(),

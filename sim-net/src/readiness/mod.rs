@@ -23,4 +23,10 @@ pub enum Source {
     Listener(Key),
     #[doc(hidden)]
     Udp(Key),
+    #[doc(hidden)]
+    UnixStream(Key),
+    #[doc(hidden)]
+    UnixListener(Key),
+    #[doc(hidden)]
+    UnixDatagram(Key),
 }

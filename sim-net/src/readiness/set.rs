@@ -347,6 +347,7 @@ impl Net {
             Source::Stream(key) => drop(self.streams.get_mut(key).map(|s| s.watched = watched)),
             Source::Listener(key) => drop(self.listeners.get_mut(key).map(|l| l.watched = watched)),
             Source::Udp(key) => drop(self.udp.get_mut(key).map(|u| u.watched = watched)),
+            unix => self.unix.set_watched(unix, watched),
         }
     }
 
@@ -369,6 +370,7 @@ impl Net {
             }
             Source::Listener(key) => self.listeners.get(key).map(|l| l.readiness()),
             Source::Udp(key) => self.udp.get(key).map(|u| u.readiness()),
+            unix => self.unix_ready(unix, interest.is_writable()),
         }
     }
 }

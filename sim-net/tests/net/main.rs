@@ -12,6 +12,7 @@ mod options;
 mod readiness;
 mod rpc;
 mod udp;
+mod unix;
 
 use sim_core::{Config, JoinHandle, Sim, run};
 use sim_net::{TcpListener, TcpStream};
