@@ -54,6 +54,8 @@ pub struct World {
     allowed: RefCell<Vec<(String, u64)>>,
     /// A violation is being written down: what that takes is no violation.
     accusing: Cell<bool>,
+    /// How far the clocks that the guards show run ahead, ns; only in a run that has failed.
+    passed: Cell<u64>,
 }
 
 impl std::fmt::Debug for World {
@@ -178,6 +180,7 @@ impl World {
             random: RefCell::new(None),
             allowed: RefCell::new(Vec::new()),
             accusing: Cell::new(false),
+            passed: Cell::new(0),
         }
     }
 
@@ -310,6 +313,15 @@ impl World {
         true
     }
 
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.get()
+    }
+
+    /// See [`pass`](crate::host::pass).
+    pub(crate) fn pass(&self, ns: u64) {
+        self.passed.set(self.passed.get().saturating_add(ns));
+    }
+
     // ---- the run ----
 
     fn run<T, Fut>(&self, config: Config, body: impl FnOnce(Sim) -> Fut, label: Label) -> Outcome<T>
@@ -324,6 +336,7 @@ impl World {
         self.backtrace.set(config.backtrace);
         *self.random.borrow_mut() = None;
         self.allowed.borrow_mut().clear();
+        self.passed.set(0);
         self.kernel().add_machine(HARNESS);
         let _current = Running::begin(self.id());
         let mut output = None;

@@ -8,11 +8,12 @@
 
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_long, c_uint, c_void};
+use std::sync::atomic::AtomicU32;
 
 use libc::{timespec, timeval};
 use sim_core::host;
 
-use super::{Guard, clock, device, entropy, guard, identity, memory, real, refuse};
+use super::{Guard, clock, device, entropy, guard, identity, memory, real, refuse, wait};
 
 static SYSCALL: real::Next<unsafe extern "C" fn(c_long, ...) -> c_long> =
     // SAFETY: the signature in syscall(2).
@@ -66,7 +67,7 @@ unsafe extern "C" fn entry(
     f: usize,
 ) -> c_long {
     // SAFETY: the caller's promise.
-    if let Some(result) = unsafe { dispatch(number, [a, b, c]) } {
+    if let Some(result) = unsafe { dispatch(number, [a, b, c, d]) } {
         return result;
     }
     match SYSCALL.function() {
@@ -83,7 +84,7 @@ unsafe extern "C" fn entry(
 /// # Safety
 ///
 /// As for the system call.
-unsafe fn dispatch(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_long> {
+unsafe fn dispatch(number: c_long, [a, b, c, d]: [usize; 4]) -> Option<c_long> {
     match number {
         libc::SYS_getrandom => {
             // SAFETY: the caller's promise.
@@ -147,6 +148,10 @@ unsafe fn dispatch(number: c_long, [a, b, c]: [usize; 3]) -> Option<c_long> {
             // SAFETY: the caller's promise.
             let size = unsafe { identity::affinity(a as libc::pid_t, b, c as *mut u8) };
             size.map(|size| size as c_long)
+        }
+        libc::SYS_futex => {
+            // SAFETY: the caller's promise.
+            unsafe { wait::futex(a as *const AtomicU32, b as c_int, c as u32, d as *const timespec) }
         }
         _ => refuse::by_number(number),
     }
