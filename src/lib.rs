@@ -84,6 +84,8 @@ mod book {
     struct Readme;
     #[doc = include_str!("../docs/determinism.md")]
     struct Determinism;
+    #[doc = include_str!("../docs/guards.md")]
+    struct Guards;
     #[doc = include_str!("../docs/network.md")]
     struct Network;
     #[doc = include_str!("../docs/running.md")]

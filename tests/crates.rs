@@ -1,7 +1,7 @@
 //! What the usual crates draw from the host repeats with the seed and differs between seeds, crate by crate and version
 //! by version, each in processes of their own.
 
-#![cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(feature = "guards", target_os = "linux", target_env = "gnu"))]
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -2,7 +2,7 @@
 //! all that they have is a dependency on `sim`: nothing here names the crate that defines the guards, so these tests
 //! fail if the facade does not link it.
 
-#![cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(feature = "guards", target_os = "linux", target_env = "gnu"))]
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -1,7 +1,7 @@
 //! Code of real programs that reaches for the host inside of a simulation: the run fails with the name of the call, the
 //! line that made it and what to do instead.
 
-#![cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(feature = "guards", target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::disallowed_methods, reason = "the tests are about what the guards do to these")]
 
 use std::io::ErrorKind;

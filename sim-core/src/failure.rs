@@ -134,8 +134,9 @@ impl Failure {
             None => "from a place that this build has no symbols for".to_string(),
         };
         let message = format!(
-            "{call} was called {from}. It would wait for the host, or start something there, and no seed decides how \
-             that ends, so it was refused. {remedy}"
+            "{call} was called {from}\n\
+             It was refused, because it waits for the host or starts something there, which no seed decides.\n\
+             {remedy}"
         );
         Failure { details: frames, ..Failure::new(FailureKind::Violation, call, message) }
     }

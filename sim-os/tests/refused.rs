@@ -253,7 +253,7 @@ fn each_refused_call_fails_the_run_by_name() {
             "nanosleep" | "clock_nanosleep" | "usleep" | "sleep" => "sim::time::sleep",
             "poll" | "ppoll" | "select" | "pselect" | "io_uring_setup" => "futures of sim::net",
             _ if name.starts_with("epoll") => "futures of sim::net",
-            _ => "sim::net::{TcpStream",
+            _ => "Use sim::net",
         };
         assert!(failure.message.contains(remedy), "{failure:?}");
         assert!(!failure.details.is_empty());

@@ -13,7 +13,7 @@ use super::refuse::{failed, refuse, unwinds};
 use super::{Guard, guard, inside, real};
 
 pub(super) const REMEDY: &str =
-    "Wait with sim::time::sleep(…).await, which takes virtual time and no real time.";
+    "Wait with sim::time::sleep(…).await instead of std::thread::sleep: it takes virtual time only.";
 pub(super) const ERROR: c_int = libc::ENOSYS;
 
 /// The names of these functions.

@@ -10,7 +10,7 @@ use libc::{addrinfo, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, time
 use super::refuse::{failed, refused};
 
 pub(super) const REMEDY: &str =
-    "Use sim::net::{TcpStream, TcpListener, UdpSocket}, which have tokio's names and signatures.";
+    "Use sim::net: its TcpStream, TcpListener, UdpSocket and lookup_host have tokio's names and signatures.";
 pub(super) const ERROR: c_int = libc::EPERM;
 
 refused! {

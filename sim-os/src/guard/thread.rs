@@ -11,8 +11,8 @@ use libc::{pthread_attr_t, pthread_t};
 use super::refuse::{refuse, unwinds};
 use super::{Guard, guard, real};
 
-const REMEDY: &str = "Spawn a task with sim::spawn, which the seed schedules; what must be a thread (rayon, \
-                      spawn_blocking, a multi-threaded runtime) starts before the simulation or is left out of it.";
+const REMEDY: &str = "Spawn a task with sim::spawn instead of std::thread::spawn, spawn_blocking, a thread pool or \
+                      a runtime with threads.";
 
 /// The names of these functions.
 pub(super) const NAMES: &[&str] = &["pthread_create"];
