@@ -64,7 +64,7 @@ pub use api::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpSocket, TcpStream, UdpSocket,
     UnixDatagram, UnixListener, UnixSocket, UnixStream, WriteHalf,
 };
-pub use dns::{ToSocketAddrs, lookup_host};
+pub use dns::{Dns, DnsFault, ToSocketAddrs, lookup_host};
 pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition, fixtures};
 pub use readiness::{Interest, Ready};
 pub use traffic::Traffic;

@@ -5,6 +5,7 @@
 //! once. The wakers of others, such as those of a `select`, collect in the [`Outbox`] with those that are given up, and are
 //! dealt with after the borrow: they run foreign code.
 
+use crate::dns::Server;
 use crate::errno;
 use crate::link::{Fate, Held, HeldQueue, Topology};
 use crate::ports::Ports;
@@ -65,6 +66,7 @@ pub(crate) struct Net {
     pub udp: Slab<Socket>,
     pub datagrams: Slab<Datagram>,
     pub unix: Unix,
+    pub dns: Server,
     pub tcp_ports: Ports,
     pub udp_ports: Ports,
     pub groups: Groups,
@@ -202,6 +204,7 @@ impl Net {
         }
         self.unix.forget(&mut self.out.dropped);
         self.sets.forget(&mut self.out.dropped);
+        self.dns.clear();
         self.streams.clear();
         self.listeners.clear();
         self.bound.clear();

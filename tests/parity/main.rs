@@ -36,6 +36,8 @@ parity! {
         wrong_types take_error datagrams datagrams_keep_their_bounds datagram_errors too_large_a_datagram
         a_slow_receiver_holds_senders_up pairs_of_datagrams a_peer_that_is_gone only_the_peer_is_heard
         a_peer_that_turns_away shutdown_of_datagrams sockets_before_use many_accept;
+    dns: names_that_cannot_be text_that_is_no_address literals_need_no_names localhost every_address_is_tried
+        the_last_error_counts nothing_to_try;
     clock: sleeps_end_in_the_order_of_their_deadlines time_passes_while_waiting a_sleep_is_reset
         timeouts_end_at_their_deadline missed_ticks intervals_are_reset;
     tasks: select join timeouts tokio_channels futures_channels notify_and_semaphore abort panics_are_errors;

@@ -3,7 +3,8 @@
 /// What is inherent in the simulation.
 pub use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 pub use tokio::net::{
-    TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream,
+    TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener, UnixSocket,
+    UnixStream, lookup_host,
 };
 pub use tokio::task::spawn_local as spawn;
 pub use tokio::time;
@@ -55,6 +56,8 @@ pub use std::fs::remove_file as unlink;
 
 #[path = "clock.rs"]
 pub mod clock;
+#[path = "dns.rs"]
+pub mod dns;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

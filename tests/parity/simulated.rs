@@ -2,7 +2,8 @@
 
 pub use sim::net::unix::unlink;
 pub use sim::net::{
-    TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream,
+    TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener, UnixSocket,
+    UnixStream, lookup_host,
 };
 pub use sim::{spawn, time};
 
@@ -42,6 +43,8 @@ impl Folder {
 
 #[path = "clock.rs"]
 pub mod clock;
+#[path = "dns.rs"]
+pub mod dns;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

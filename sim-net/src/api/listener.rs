@@ -43,7 +43,7 @@ impl TcpListener {
     /// That of the last address: `AddrInUse`, `AddrNotAvailable` for an address of another machine.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         let mut last = None;
-        for &local in resolve(&addr)?.iter() {
+        for &local in resolve(&addr).answered().await?.iter() {
             match Self::bind_to(local) {
                 Ok(listener) => return Ok(listener),
                 Err(e) => last = Some(e),

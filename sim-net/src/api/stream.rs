@@ -95,7 +95,7 @@ impl TcpStream {
     /// That of the last address: `ConnectionRefused` when nothing listens, `TimedOut` after 127 s of silence (SYNs at
     /// 0, 1, 3, 7, 15, 31 and 63 s, tcp(7)), `HostUnreachable` when no machine has it; those of [`crate::lookup_host`].
     pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
-        let addresses = resolve(&addr)?;
+        let addresses = resolve(&addr).answered().await?;
         let mut last = None;
         for &remote in addresses.iter() {
             match Self::connect_to(remote).await {

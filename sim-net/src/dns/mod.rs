@@ -1,15 +1,23 @@
-//! Names to addresses: the names of nodes, `localhost`, and literals; with the types of tokio's `net`.
+//! Names to addresses: the names of nodes, records, `localhost`, and literals; with the types of tokio's `net`.
+//!
+//! `server` knows the names and what is wrong with the service, `control` is what tests call.
+
+mod control;
+mod server;
+
+pub use control::{Dns, DnsFault};
+pub(crate) use server::Server;
 
 use crate::network::op;
-use sim_core::kernel::Kernel;
+use sim_core::time::{Duration, sleep};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// What can be turned into socket addresses: tokio's trait of this name, with the same implementors.
 ///
-/// Host names are those of nodes, or `localhost`. A node's name stands for its addresses of the family that its first
+/// Host names are those of nodes, records of [`Dns::set`], or `localhost`, in capitals or not. A node's name stands for its addresses of the family that its first
 /// one has, in the order in which it got them: with both families, each connect into the void would last twice as
-/// long. The answer takes no time, as from /etc/hosts.
+/// long. The answer takes no time, as from /etc/hosts, unless [`Dns::slow`] says so.
 pub trait ToSocketAddrs: sealed::Resolve {}
 
 impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
@@ -17,7 +25,9 @@ impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
 /// The addresses of a host: tokio's `lookup_host`.
 ///
 /// # Errors
-/// As getaddrinfo(3) for a name that no node has; `InvalidInput` for text that is no `host:port`.
+/// "failed to lookup address information: Name or service not known", as getaddrinfo(3) and std say, for a name that does
+/// not exist, and "…: Temporary failure in name resolution" when the service fails. Their kind is `Other`, since that of
+/// std's cannot be named or made by anybody else. `InvalidInput` for text that is no `host:port`.
 ///
 /// ```
 /// # sim_core::run(sim_core::Config::seed(1), |sim| async move {
@@ -27,15 +37,39 @@ impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
 /// # }).result.unwrap();
 /// ```
 pub async fn lookup_host<T: ToSocketAddrs>(host: T) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    Ok(resolve(&host)?.into_iter())
+    Ok(resolve(&host).answered().await?.into_iter())
 }
 
-/// The addresses that `host` stands for here and now.
+/// Asks for the addresses that `host` stands for here and now.
+#[inline]
 #[track_caller]
-pub(crate) fn resolve<T: ToSocketAddrs + ?Sized>(host: &T) -> io::Result<Addresses> {
+pub(crate) fn resolve<T: ToSocketAddrs + ?Sized>(host: &T) -> Lookup {
     match host.literal() {
-        Some(address) => Ok(Addresses::One(address)),
-        None => op(|_, k| host.resolve(k)),
+        Some(address) => Lookup { delay: 0, answer: Ok(Addresses::One(address)) },
+        None => host.ask(),
+    }
+}
+
+/// A question that was asked: its answer, and when that comes.
+#[derive(Debug)]
+pub struct Lookup {
+    delay: u64,
+    answer: io::Result<Addresses>,
+}
+
+impl Lookup {
+    fn at_once(answer: io::Result<Addresses>) -> Self {
+        Lookup { delay: 0, answer }
+    }
+
+    /// The answer, when it is there.
+    #[inline]
+    pub(crate) async fn answered(self) -> io::Result<Addresses> {
+        if self.delay > 0 {
+            // In a box, since few wait.
+            Box::pin(sleep(Duration::from_nanos(self.delay))).await;
+        }
+        self.answer
     }
 }
 
@@ -80,20 +114,18 @@ pub(crate) fn nothing() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "could not resolve to any address")
 }
 
-fn by_name(k: &Kernel, host: &str, port: u16) -> io::Result<Addresses> {
+/// Asks for a host by its name, or by a literal of its address.
+#[track_caller]
+fn by_name(host: &str, port: u16) -> Lookup {
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(Addresses::One((ip, port).into()));
+        return Lookup::at_once(Ok(Addresses::One((ip, port).into())));
     }
-    if host == "localhost" {
-        return Ok(Addresses::One((Ipv4Addr::LOCALHOST, port).into()));
+    if host.contains('\0') {
+        return Lookup::at_once(Err(invalid("file name contained an unexpected NUL byte")));
     }
-    let node = k
-        .by_name(host)
-        .ok_or_else(|| io::Error::other("failed to lookup address information: Name or service not known"))?;
-    let addresses = &k.machine(node).addresses;
-    let v4 = addresses.first().is_some_and(|ip| ip.is_ipv4());
-    let of_family = addresses.iter().filter(|ip| ip.is_ipv4() == v4);
-    Ok(Addresses::Many(of_family.map(|&ip| (ip, port).into()).collect()))
+    let (delay, answer) = op(|net, k| net.look_up(k, host));
+    let with_port = |all: Vec<IpAddr>| all.into_iter().map(|ip| (ip, port).into()).collect();
+    Lookup { delay, answer: answer.map(|all| Addresses::Many(with_port(all))) }
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -110,7 +142,8 @@ mod sealed {
             None
         }
 
-        fn resolve(&self, k: &Kernel) -> io::Result<Addresses>;
+        #[track_caller]
+        fn ask(&self) -> Lookup;
     }
 
     impl<T: Resolve + ?Sized> Resolve for &T {
@@ -118,8 +151,8 @@ mod sealed {
             (**self).literal()
         }
 
-        fn resolve(&self, k: &Kernel) -> io::Result<Addresses> {
-            (**self).resolve(k)
+        fn ask(&self) -> Lookup {
+            (**self).ask()
         }
     }
 
@@ -131,8 +164,8 @@ mod sealed {
                     Some((*self).into())
                 }
 
-                fn resolve(&self, _: &Kernel) -> io::Result<Addresses> {
-                    Ok(Addresses::One((*self).into()))
+                fn ask(&self) -> Lookup {
+                    Lookup::at_once(Ok(Addresses::One((*self).into())))
                 }
             })*
         };
@@ -140,36 +173,45 @@ mod sealed {
     literals!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
 
     impl Resolve for [SocketAddr] {
-        fn resolve(&self, _: &Kernel) -> io::Result<Addresses> {
-            Ok(Addresses::Many(self.to_vec()))
+        fn ask(&self) -> Lookup {
+            Lookup::at_once(Ok(Addresses::Many(self.to_vec())))
         }
     }
 
     impl Resolve for (&str, u16) {
-        fn resolve(&self, k: &Kernel) -> io::Result<Addresses> {
-            by_name(k, self.0, self.1)
+        #[track_caller]
+        fn ask(&self) -> Lookup {
+            by_name(self.0, self.1)
         }
     }
 
     impl Resolve for (String, u16) {
-        fn resolve(&self, k: &Kernel) -> io::Result<Addresses> {
-            by_name(k, &self.0, self.1)
+        #[track_caller]
+        fn ask(&self) -> Lookup {
+            by_name(&self.0, self.1)
         }
     }
 
     impl Resolve for str {
-        fn resolve(&self, k: &Kernel) -> io::Result<Addresses> {
+        #[track_caller]
+        fn ask(&self) -> Lookup {
             if let Ok(address) = self.parse::<SocketAddr>() {
-                return Ok(Addresses::One(address));
+                return Lookup::at_once(Ok(Addresses::One(address)));
             }
-            let (host, port) = self.rsplit_once(':').ok_or_else(|| invalid("invalid socket address"))?;
-            by_name(k, host, port.parse().map_err(|_| invalid("invalid port value"))?)
+            let Some((host, port)) = self.rsplit_once(':') else {
+                return Lookup::at_once(Err(invalid("invalid socket address")));
+            };
+            match port.parse() {
+                Ok(port) => by_name(host, port),
+                Err(_) => Lookup::at_once(Err(invalid("invalid port value"))),
+            }
         }
     }
 
     impl Resolve for String {
-        fn resolve(&self, k: &Kernel) -> io::Result<Addresses> {
-            self.as_str().resolve(k)
+        #[track_caller]
+        fn ask(&self) -> Lookup {
+            self.as_str().ask()
         }
     }
 }

@@ -6,6 +6,7 @@ use super::names::{IntoNames, find, find_all, find_set, find_zone};
 use super::setting::Link;
 use super::shapes;
 use super::topology::{Parameters, Scope, Side};
+use crate::dns::Dns;
 use crate::network::{Net, op};
 use crate::traffic::Traffic;
 use sim_core::{Event, Sim};
@@ -133,7 +134,11 @@ pub trait NetExt {
         gap: impl Into<Latency>,
     ) -> impl Future<Output = ()> + 'static;
 
-    /// Ends all partitions and clogs, forgotten ones too. Parameters of links stay.
+    /// The name service: its records, and what goes wrong with it.
+    fn dns(&self) -> Dns;
+
+    /// Ends all partitions, clogs and faults of the name service, forgotten ones too. Parameters of links and records
+    /// stay.
     fn heal(&self);
 
     /// What happened on the network so far.
@@ -276,10 +281,15 @@ impl NetExt for Sim {
         shapes::swizzle(find_set(&nodes), gap.into())
     }
 
+    fn dns(&self) -> Dns {
+        Dns::default()
+    }
+
     #[track_caller]
     fn heal(&self) {
         op(|net, k| {
             net.topology.clear_barriers();
+            net.dns.heal();
             net.release(k);
             k.record(|| Event::new("net.healed", "every barrier ends"));
         });

@@ -23,4 +23,5 @@ pub use setting::{Bandwidth, Link};
 
 pub(crate) use carry::{Delivery, Fate, damage};
 pub(crate) use held::{Held, HeldQueue};
+pub(crate) use names::find;
 pub(crate) use topology::Topology;

@@ -35,7 +35,7 @@ impl<S: AsRef<str>> IntoNames for Vec<S> {
 }
 
 #[track_caller]
-pub(super) fn find(name: &str) -> NodeId {
+pub(crate) fn find(name: &str) -> NodeId {
     let found = op(|_, k| {
         k.by_name(name).ok_or_else(|| {
             let known: Vec<_> =

@@ -1,7 +1,7 @@
 //! Names and addresses: getaddrinfo(3), tokio's `ToSocketAddrs`.
 
-use crate::{kind, on, simulate};
-use sim_net::{TcpListener, TcpStream, lookup_host};
+use crate::{kind, ms, on, secs, simulate};
+use sim_net::{NetExt, TcpListener, TcpStream, lookup_host};
 use std::io::ErrorKind::*;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -48,4 +48,142 @@ fn connect_tries_each_address() {
         assert_eq!(stream.peer_addr()?.ip(), extra);
         Ok(())
     });
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// The addresses of a name, as the harness is told.
+async fn look_up(name: &str) -> std::io::Result<Vec<IpAddr>> {
+    Ok(lookup_host((name, 80)).await?.map(|a| a.ip()).collect())
+}
+
+const AGAIN: &str = "failed to lookup address information: Temporary failure in name resolution";
+const UNKNOWN: &str = "failed to lookup address information: Name or service not known";
+
+#[test]
+fn records_add_names_and_replace_those_of_nodes() {
+    simulate(|sim| async move {
+        let own = sim.node("payment").address();
+        let dns = sim.dns();
+        dns.set("Payment.Internal", [ip("10.1.0.1"), ip("fd00::9")]);
+        assert_eq!(look_up("payment.internal").await?, [ip("10.1.0.1"), ip("fd00::9")]);
+        assert_eq!(look_up("PAYMENT.internal.").await?, [ip("10.1.0.1"), ip("fd00::9")]);
+        assert_eq!(look_up("Payment").await?, [own], "names are the same in capitals");
+        dns.set("payment", [ip("10.1.0.2")]);
+        assert_eq!(look_up("payment").await?, [ip("10.1.0.2")]);
+        dns.set("payment", []);
+        assert_eq!(look_up("payment").await.unwrap_err().to_string(), UNKNOWN);
+        dns.unset("payment");
+        assert_eq!(look_up("payment").await?, [own]);
+        Ok(())
+    });
+}
+
+#[test]
+fn slow_answers_take_their_time_and_no_fault_takes_none() {
+    simulate(|sim| async move {
+        sim.node("server");
+        look_up("server").await?;
+        assert_eq!(sim.elapsed(), ms(0));
+        let slow = sim.dns().slow(ms(100)..ms(200));
+        look_up("server").await?;
+        let took = sim.elapsed();
+        assert!((ms(100)..ms(200)).contains(&took), "{took:?}");
+        look_up("localhost").await?;
+        look_up("127.0.0.1").await?;
+        assert_eq!(sim.elapsed(), took, "nobody is asked for these");
+        drop(slow);
+        look_up("server").await?;
+        assert_eq!(sim.elapsed(), took);
+        // A connect waits for the answer first.
+        let _slow = sim.dns().slow(ms(500));
+        assert_eq!(kind(TcpStream::connect("server:80").await), ConnectionRefused);
+        assert!(sim.elapsed() > took + ms(500));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_server_that_fails_says_so_at_once_and_a_silent_one_after_ten_seconds() {
+    simulate(|sim| async move {
+        sim.node("server");
+        let fault = sim.dns().failing();
+        assert_eq!(look_up("server").await.unwrap_err().to_string(), AGAIN);
+        assert_eq!(sim.elapsed(), ms(0));
+        drop(fault);
+        for silent in [true, false] {
+            let fault = if silent { sim.dns().silent() } else { sim.dns().slow(secs(30)) };
+            let before = sim.elapsed();
+            assert_eq!(look_up("server").await.unwrap_err().to_string(), AGAIN);
+            assert_eq!(sim.elapsed() - before, secs(10));
+            fault.forget();
+            sim.heal();
+        }
+        look_up("server").await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn missing_names_are_unknown_where_the_fault_says() {
+    simulate(|sim| async move {
+        sim.node("a");
+        sim.node("b");
+        let dns = sim.dns();
+        let missing = dns.clone().asked_by("a").about("B.").missing();
+        let asked = |node: &'static str, name: &'static str| on(sim, node, look_up(name));
+        assert_eq!(asked("a", "b").await.unwrap().unwrap_err().to_string(), UNKNOWN);
+        asked("a", "a").await.unwrap()?;
+        asked("b", "b").await.unwrap()?;
+        missing.heal();
+        asked("a", "b").await.unwrap()?;
+        Ok(())
+    });
+}
+
+#[test]
+fn stale_answers_are_those_of_before() {
+    simulate(|sim| async move {
+        sim.node("client");
+        sim.dns().set("db", [ip("10.1.0.1")]);
+        let stale = sim.dns().asked_by("client").stale();
+        sim.dns().set("db", [ip("10.1.0.2")]);
+        sim.dns().set("new", [ip("10.1.0.3")]);
+        assert_eq!(on(sim, "client", look_up("db")).await.unwrap()?, [ip("10.1.0.1")]);
+        assert!(on(sim, "client", look_up("new")).await.unwrap().is_err());
+        assert_eq!(look_up("db").await?, [ip("10.1.0.2")]);
+        drop(stale);
+        assert_eq!(on(sim, "client", look_up("db")).await.unwrap()?, [ip("10.1.0.2")]);
+        Ok(())
+    });
+}
+
+#[test]
+fn shuffled_answers_begin_with_any_address_and_lose_none() {
+    simulate(|sim| async move {
+        let all = ["10.1.0.1", "10.1.0.2", "10.1.0.3"].map(ip);
+        sim.dns().set("db", all);
+        let shuffled = sim.dns().about("db").shuffled();
+        let mut first = std::collections::BTreeSet::new();
+        for _ in 0..60 {
+            let mut answer = look_up("db").await?;
+            first.insert(answer[0]);
+            answer.sort_unstable();
+            assert_eq!(answer, all);
+        }
+        assert_eq!(first.len(), 3);
+        drop(shuffled);
+        assert_eq!(look_up("db").await?, all, "in the order in which they were given");
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "no node is called \"nobody\"")]
+fn a_fault_for_a_node_that_is_not_there_is_a_mistake() {
+    let body = |sim: sim_core::Sim| async move { drop(sim.dns().asked_by("nobody").failing()) };
+    let outcome = sim_core::run(sim_core::Config::seed(1), body);
+    panic!("{}", outcome.result.unwrap_err().message);
 }

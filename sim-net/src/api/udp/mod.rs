@@ -3,7 +3,7 @@
 mod options;
 mod poll;
 
-use crate::dns::{ToSocketAddrs, nothing, resolve};
+use crate::dns::{Addresses, ToSocketAddrs, nothing, resolve};
 use crate::errno;
 use crate::handle::{Handle, Receivers, Wait};
 use crate::network::{Net, op};
@@ -66,7 +66,7 @@ impl UdpSocket {
     /// # Errors
     /// That of the last address: `AddrInUse`, `AddrNotAvailable`.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
-        Self::bind_one_of(addr, false)
+        Self::bind_one_of(resolve(&addr).answered().await?, false)
     }
 
     /// As [`UdpSocket::bind`], with SO_REUSEADDR: sockets that all asked for it share an address. Each gets what is
@@ -75,12 +75,12 @@ impl UdpSocket {
     /// # Errors
     /// As [`UdpSocket::bind`].
     pub async fn bind_reuse<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
-        Self::bind_one_of(addr, true)
+        Self::bind_one_of(resolve(&addr).answered().await?, true)
     }
 
-    fn bind_one_of<A: ToSocketAddrs>(addr: A, reuse: bool) -> io::Result<UdpSocket> {
+    fn bind_one_of(addresses: Addresses, reuse: bool) -> io::Result<UdpSocket> {
         let mut last = None;
-        for &local in resolve(&addr)?.iter() {
+        for &local in addresses.iter() {
             match op(|net, k| net.bind_udp(k, local, reuse).map(|key| Handle::new(k, key))) {
                 Ok(handle) => return Ok(UdpSocket { handle }),
                 Err(e) => last = Some(e),
@@ -95,7 +95,7 @@ impl UdpSocket {
     /// `HostUnreachable`, `NetworkUnreachable`; those of [`crate::lookup_host`].
     pub async fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         let mut last = None;
-        for &to in resolve(&addr)?.iter() {
+        for &to in resolve(&addr).answered().await?.iter() {
             match self.handle.op(|net, k, key| net.connect_udp(k, key, to)) {
                 Ok(()) => return Ok(()),
                 Err(e) => last = Some(e),
@@ -120,7 +120,7 @@ impl UdpSocket {
     /// As [`UdpSocket::send`]; those of [`crate::lookup_host`].
     #[inline]
     pub async fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], target: A) -> io::Result<usize> {
-        let to = resolve(&target)?.first()?;
+        let to = resolve(&target).answered().await?.first()?;
         self.try_send_to(buf, to)
     }
 
