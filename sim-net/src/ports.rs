@@ -207,7 +207,7 @@ mod tests {
     const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
     fn holder(slot: u32, ip: IpAddr) -> Holder {
-        Holder { ip, only_v6: false, reuse: false, listening: false, key: Key { slot, generation: 0 } }
+        Holder { ip, only_v6: false, reuse: false, listening: false, key: Key::new(slot, 0) }
     }
 
     fn bind(p: &mut Ports, h: Holder) -> bool {
@@ -222,7 +222,7 @@ mod tests {
             !bind(&mut p, holder(3, A)) && !bind(&mut p, holder(3, ANY)) && !bind(&mut p, holder(3, ANY6))
         );
         assert!(bind(&mut p, Holder { only_v6: true, ..holder(4, ANY6) }), "v6 only leaves v4 alone");
-        p.release(NODE, 80, Key { slot: 1, generation: 0 });
+        p.release(NODE, 80, Key::new(1, 0));
         assert!(bind(&mut p, holder(5, A)));
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let mut p = Ports::default();
         let reuse = |slot| Holder { reuse: true, ..holder(slot, A) };
         assert!(bind(&mut p, reuse(1)) && bind(&mut p, reuse(2)) && !bind(&mut p, holder(3, A)));
-        let key = |slot| Key { slot, generation: 9 };
+        let key = |slot| Key::new(slot, 9);
         assert!(p.listen(NODE, 80, reuse(1).key, key(1)).is_ok());
         assert!(!bind(&mut p, reuse(4)));
         assert!(p.listen(NODE, 80, reuse(2).key, key(2)).is_err());
@@ -255,11 +255,11 @@ mod tests {
         let listening = |slot, ip| Holder { listening: true, ..holder(slot, ip) };
         assert!(bind(&mut p, listening(1, A)));
         assert!(bind(&mut p, listening(2, B)));
-        assert_eq!(p.find(NODE, B, 80, true).map(|k| k.slot), Some(2));
+        assert_eq!(p.find(NODE, B, 80, true).map(|k| k.slot()), Some(2));
         assert_eq!(p.find(NODE, Ipv4Addr::LOCALHOST.into(), 80, true), None);
         let mut p = Ports::default();
         assert!(bind(&mut p, listening(3, ANY6)));
-        assert_eq!(p.find(NODE, A, 80, true).map(|k| k.slot), Some(3), "v6 for any address takes v4");
+        assert_eq!(p.find(NODE, A, 80, true).map(|k| k.slot()), Some(3), "v6 for any address takes v4");
     }
 
     #[test]

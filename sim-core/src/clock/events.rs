@@ -54,10 +54,7 @@ const NO_CLOCK: u32 = u32::MAX;
 
 /// A pending event, as plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventKey {
-    slot: u32,
-    generation: u32,
-}
+pub struct EventKey(Key);
 
 /// An event that is due.
 pub(crate) struct Due {
@@ -115,15 +112,15 @@ impl Events {
                 let s = &mut self.slots[slot as usize];
                 let generation = s.generation;
                 *s = Slot { generation, clock, stored, name };
-                EventKey { slot, generation }
+                Key::new(slot, generation)
             }
             None => {
                 self.slots.push(Slot { generation: 0, clock, stored, name });
-                EventKey { slot: self.slots.len() as u32 - 1, generation: 0 }
+                Key::new(self.slots.len() as u32 - 1, 0)
             }
         };
-        self.queue.push(queue::key(time, tie, key.slot));
-        key
+        self.queue.push(queue::key(time, tie, key.slot()));
+        EventKey(key)
     }
 
     /// The next event, if there is one.
@@ -160,7 +157,8 @@ impl Events {
 
     #[inline]
     fn slot(&mut self, key: EventKey) -> Option<&mut Slot> {
-        self.slots.get_mut(key.slot as usize).filter(|s| s.generation == key.generation)
+        let EventKey(key) = key;
+        self.slots.get_mut(key.slot() as usize).filter(|s| s.generation == key.generation())
     }
 
     /// Whether the event is still to come.
@@ -268,7 +266,7 @@ mod tests {
     use super::*;
 
     fn task(slot: u32) -> What {
-        What::Task(Key { slot, generation: 0 })
+        What::Task(Key::new(slot, 0))
     }
 
     #[test]

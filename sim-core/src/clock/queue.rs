@@ -53,7 +53,11 @@ impl Queue {
 
     #[inline(never)]
     fn insert(&mut self, key: QueueKey) {
-        let i = self.run.partition_point(|&k| k > key);
+        // By time alone, which needs no unpredictable branch; ties are rare.
+        let mut i = self.run.partition_point(|&k| time(k) > time(key));
+        while self.run.get(i).is_some_and(|&k| k > key) {
+            i += 1;
+        }
         self.run.insert(i, key);
         if self.run.len() > LONG {
             let split = time(self.run[LONG / 2]);

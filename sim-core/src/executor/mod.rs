@@ -153,38 +153,38 @@ impl Executor {
 
     #[inline]
     fn slot(&mut self, key: Key) -> Option<&mut Slot> {
-        self.slots.get_mut(key.slot as usize).filter(|s| s.generation == key.generation)
+        self.slots.get_mut(key.slot() as usize).filter(|s| s.generation == key.generation())
     }
 
     /// The task that a waker means, which holds only some bits of its generation.
     #[inline]
     fn woken(&mut self, key: Key) -> Option<(Key, &mut Slot)> {
-        let s = self.slots.get_mut(key.slot as usize)?;
-        if (s.generation ^ key.generation) & waker::MASK != 0 {
+        let s = self.slots.get_mut(key.slot() as usize)?;
+        if (s.generation ^ key.generation()) & waker::MASK != 0 {
             return None;
         }
-        Some((Key { slot: key.slot, generation: s.generation }, s))
+        Some((Key::new(key.slot(), s.generation), s))
     }
 
     #[inline]
     fn release(&mut self, key: Key) {
-        let s = &mut self.slots[key.slot as usize];
+        let s = &mut self.slots[key.slot() as usize];
         s.generation = s.generation.wrapping_add(1);
         s.state = State::Free;
-        self.free.push(key.slot);
+        self.free.push(key.slot());
         if !self.names.is_empty() {
             self.names.remove(&key);
         }
     }
 
     fn label(&self, key: Key) -> Label {
-        Label { name: self.names.get(&key).cloned(), at: self.rests[key.slot as usize].at }
+        Label { name: self.names.get(&key).cloned(), at: self.rests[key.slot() as usize].at }
     }
 
     fn live(&self) -> impl Iterator<Item = (Key, &Slot, &Rest)> {
         let all = self.slots.iter().zip(&self.rests).enumerate();
         all.filter(|(_, (s, _))| s.state != State::Free)
-            .map(|(i, (s, r))| (Key { slot: i as u32, generation: s.generation }, s, r))
+            .map(|(i, (s, r))| (Key::new(i as u32, s.generation), s, r))
     }
 }
 
@@ -237,7 +237,7 @@ impl Kernel {
                 let generation = place.generation;
                 *place = Slot { task: Some(task), ..slot(generation) };
                 ex.rests[i as usize] = rest;
-                Key { slot: i, generation }
+                Key::new(i, generation)
             }
             None if ex.slots.len() > waker::MASK as usize => {
                 self.fail_with(crate::Failure::too_many_tasks(waker::MASK as usize + 1));
@@ -246,7 +246,7 @@ impl Kernel {
             None => {
                 ex.slots.push(Slot { task: Some(task), ..slot(0) });
                 ex.rests.push(rest);
-                Key { slot: ex.slots.len() as u32 - 1, generation: 0 }
+                Key::new(ex.slots.len() as u32 - 1, 0)
             }
         };
         if let Some(name) = label.name {
@@ -277,12 +277,12 @@ impl Kernel {
             self.rank(key);
         }
         let ex = &mut self.executor;
-        ex.ready.push(key, ex.slots[key.slot as usize].priority);
+        ex.ready.push(key, ex.slots[key.slot() as usize].priority);
     }
 
     fn rank(&mut self, key: Key) {
         let epoch = self.naming.epoch();
-        let s = &mut self.executor.slots[key.slot as usize];
+        let s = &mut self.executor.slots[key.slot() as usize];
         if s.epoch != epoch {
             s.epoch = epoch;
             s.ordinal = 0;
@@ -295,7 +295,7 @@ impl Kernel {
         let value = self.decide(name, Kind::Wake, woken.task, |draw| strategy.wake(&woken, draw));
         self.executor.strategy = strategy;
         if let Some(priority) = strategy::priority(value) {
-            self.executor.slots[key.slot as usize].priority = priority;
+            self.executor.slots[key.slot() as usize].priority = priority;
         }
     }
 
@@ -343,7 +343,7 @@ impl Kernel {
         if self.hindered > 0 && self.hinder(key) {
             return None;
         }
-        let s = &mut self.executor.slots[key.slot as usize];
+        let s = &mut self.executor.slots[key.slot() as usize];
         let task = s.task.take()?;
         s.state = State::Polling;
         s.charged = false;
@@ -373,12 +373,12 @@ impl Kernel {
     #[cold]
     fn hinder(&mut self, key: Key) -> bool {
         let now = self.now();
-        let node = self.executor.slots[key.slot as usize].node;
+        let node = self.executor.slots[key.slot() as usize].node;
         let machine = &mut self.machines[node.0 as usize];
         if !machine.hindered {
             return false;
         }
-        let s = &mut self.executor.slots[key.slot as usize];
+        let s = &mut self.executor.slots[key.slot() as usize];
         if machine.paused || machine.frozen {
             s.state = State::Parked;
             machine.parked.push(key);
@@ -392,7 +392,7 @@ impl Kernel {
         let dist = |draw| below(draw, spread.saturating_add(1));
         let extra = self.decide(h(name, 1), Kind::Cpu, node.0.into(), dist);
         let start = self.machines[node.0 as usize].cpu.reserve(now, extra);
-        let s = &mut self.executor.slots[key.slot as usize];
+        let s = &mut self.executor.slots[key.slot() as usize];
         s.charged = true;
         if start <= now {
             return false;
@@ -458,7 +458,7 @@ impl Kernel {
             self.executor.release(key);
         }
         self.done |= key == self.main;
-        let waker = self.executor.rests[key.slot as usize].join.take();
+        let waker = self.executor.rests[key.slot() as usize].join.take();
         if let Some(waiter) = waker.as_ref().and_then(|waker| waker::task_of(self.world(), waker)) {
             // Dropping one of our own wakers does nothing.
             self.wake(waiter);
@@ -472,7 +472,7 @@ impl Kernel {
         let Some(s) = self.executor.slot(key) else { return Removed::default() };
         s.state = State::Done;
         let joined = s.joined;
-        let waiter = self.executor.rests[key.slot as usize].join.take();
+        let waiter = self.executor.rests[key.slot() as usize].join.take();
         if joined {
             self.executor.panics.insert(key, payload);
         } else {
@@ -486,7 +486,7 @@ impl Kernel {
     pub(crate) fn join(&mut self, key: Key, waker: &Waker) -> Joined {
         let Some(s) = self.executor.slot(key) else { return Joined::Gone };
         if s.state != State::Done {
-            return Joined::Pending(self.executor.rests[key.slot as usize].join.replace(waker.clone()));
+            return Joined::Pending(self.executor.rests[key.slot() as usize].join.replace(waker.clone()));
         }
         let task = s.task.take();
         let panic = if task.is_none() { self.executor.panics.remove(&key) } else { None };
@@ -506,7 +506,7 @@ impl Kernel {
         let done = s.state == State::Done;
         let task = if done { s.task.take() } else { None };
         let panic = if done && task.is_none() { self.executor.panics.remove(&key) } else { None };
-        let left = (task, self.executor.rests[key.slot as usize].join.take(), panic);
+        let left = (task, self.executor.rests[key.slot() as usize].join.take(), panic);
         if done {
             self.executor.release(key);
         }
@@ -520,7 +520,7 @@ impl Kernel {
             return Removed::default();
         }
         let task = s.task.take();
-        let waiter = self.executor.rests[key.slot as usize].join.take();
+        let waiter = self.executor.rests[key.slot() as usize].join.take();
         self.executor.release(key);
         Removed { task, waiter }
     }

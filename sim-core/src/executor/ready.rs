@@ -6,8 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 /// The tasks that are ready to be polled. Under FIFO it is a plain queue.
 #[derive(Debug)]
 pub(super) struct Ready {
-    /// Keys as whole words: two half-word stores would stall the load that follows.
-    fifo: VecDeque<u64>,
+    fifo: VecDeque<Key>,
     ranked: Ranked,
     len: usize,
 }
@@ -27,7 +26,7 @@ impl Ready {
     pub(super) fn push(&mut self, key: Key, priority: i64) {
         self.len += 1;
         if priority == 0 {
-            self.fifo.push_back(key.bits());
+            self.fifo.push_back(key);
         } else {
             self.ranked.push(priority, key);
         }
@@ -44,7 +43,7 @@ impl Ready {
             self.ranked.pop()
         } else {
             match self.fifo.pop_front() {
-                Some(bits) => Some(Key::from_bits(bits)),
+                Some(key) => Some(key),
                 None => self.ranked.pop(),
             }
         };
@@ -55,9 +54,9 @@ impl Ready {
     /// The `index`th in line, 0 being the next; for schedules that use no priorities.
     pub(super) fn pick(&mut self, index: usize) -> Option<Key> {
         match self.fifo.remove(index) {
-            Some(bits) => {
+            Some(key) => {
                 self.len -= 1;
-                Some(Key::from_bits(bits))
+                Some(key)
             }
             None => self.pop(),
         }
@@ -123,7 +122,7 @@ mod tests {
     use super::*;
 
     fn key(slot: u32) -> Key {
-        Key { slot, generation: 0 }
+        Key::new(slot, 0)
     }
 
     #[test]
@@ -134,7 +133,7 @@ mod tests {
             ready.push(key(slot), priority);
         }
         assert_eq!(ready.len(), 7);
-        let order: Vec<u32> = std::iter::from_fn(|| ready.pop()).map(|k| k.slot).collect();
+        let order: Vec<u32> = std::iter::from_fn(|| ready.pop()).map(|k| k.slot()).collect();
         assert_eq!(order, [5, 3, 6, 1, 4, 2, 7]);
         assert_eq!(ready.len(), 0);
     }

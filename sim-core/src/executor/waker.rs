@@ -27,8 +27,8 @@ const WORLD_MASK: u64 = (1 << (64 - 2 * BITS)) - 1;
 #[inline]
 pub(crate) fn waker(world: WorldId, key: Key) -> Waker {
     let bits = (world.0 & WORLD_MASK) << (2 * BITS)
-        | ((key.generation & MASK) as u64) << BITS
-        | (key.slot & MASK) as u64;
+        | ((key.generation() & MASK) as u64) << BITS
+        | (key.slot() & MASK) as u64;
     let data = std::ptr::without_provenance::<()>(bits as usize);
     // SAFETY: the vtable never dereferences the data, and all of its functions are thread-safe.
     unsafe { Waker::from_raw(RawWaker::new(data, &VTABLE)) }
@@ -52,7 +52,7 @@ pub(crate) fn task_of(world: WorldId, waker: &Waker) -> Option<Key> {
 }
 
 fn key(bits: u64) -> Key {
-    Key { slot: bits as u32 & MASK, generation: (bits >> BITS) as u32 & MASK }
+    Key::new(bits as u32 & MASK, (bits >> BITS) as u32 & MASK)
 }
 
 fn wake(data: *const ()) {

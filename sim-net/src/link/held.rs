@@ -72,7 +72,7 @@ mod tests {
     use std::cell::Cell;
 
     fn packet(slot: u32, bytes: usize) -> Held {
-        Held { tag: 0, key: Key { slot, generation: 1 }, kind: Kind::Packet, bytes: Some(bytes) }
+        Held { tag: 0, key: Key::new(slot, 1), kind: Kind::Packet, bytes: Some(bytes) }
     }
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         let mut queue = HeldQueue::default();
         for i in 0..1000 {
             // Each ends before the next comes.
-            assert!(queue.push(packet(i, 1000), 10_000, u64::from(i), |h| h.key.slot == i));
+            assert!(queue.push(packet(i, 1000), 10_000, u64::from(i), |h| h.key.slot() == i));
         }
         assert!(queue.len() <= 10);
     }
@@ -99,7 +99,7 @@ mod tests {
         let mut queue = HeldQueue::default();
         for i in 0..1000 {
             let told = Held { bytes: None, ..packet(i, 0) };
-            assert!(queue.push(told, 0, u64::from(i), |h| h.key.slot == i));
+            assert!(queue.push(told, 0, u64::from(i), |h| h.key.slot() == i));
         }
         assert!(queue.len() <= FEW + 1, "{}", queue.len());
     }
