@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn holder(slot: u32) -> Holder {
-        Holder::Listener(Key { slot, generation: 0 })
+        Holder::Listener(Key::new(slot, 0))
     }
 
     #[test]
