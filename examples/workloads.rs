@@ -1,4 +1,5 @@
-//! The nine workloads by which simulators are compared; see `benches/README.md`.
+//! The nine workloads by which simulators are compared, and two that show what a message costs as nodes are added; see
+//! `benches/README.md`.
 //!
 //! ```sh
 //! cargo run --release --example workloads -- NAME [SEED] [--schedule fifo|pos|pct|random]
@@ -15,8 +16,19 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-const NAMES: [&str; 9] =
-    ["timers", "channel", "spawn", "startup", "echo", "echo100", "echo1000", "idle", "bulk"];
+const NAMES: [&str; 11] = [
+    "timers",
+    "channel",
+    "spawn",
+    "startup",
+    "echo",
+    "echo100",
+    "echo1000",
+    "idle",
+    "bulk",
+    "gossip10",
+    "gossip1000",
+];
 
 fn main() -> ExitCode {
     let Some((name, seed, schedule)) = arguments(std::env::args().skip(1)) else {
@@ -34,6 +46,9 @@ fn main() -> ExitCode {
         "echo100" => echo(config, 100, 200),
         "echo1000" => echo(config, 1000, 20),
         "idle" => idle(config, 5, 3600),
+        // As many messages in as much simulated time: only the number of nodes differs.
+        "gossip10" => gossip(config, 10, 60_000, Duration::from_millis(10)),
+        "gossip1000" => gossip(config, 1000, 600, Duration::from_secs(1)),
         _ => bulk(config, 256 << 20),
     });
     let rate = ops as f64 / seconds;
@@ -190,6 +205,36 @@ fn idle(config: Config, nodes: usize, seconds: u64) -> u64 {
         join((0..nodes).map(|n| node(sim, n).spawn(beat(n))).collect()).await;
     });
     nodes as u64 * seconds
+}
+
+/// Every node sends `messages` of 64 bytes, one each `gap`, to nodes of its choice, and reads what others send to it.
+fn gossip(config: Config, nodes: usize, messages: u64, gap: Duration) -> u64 {
+    let seed = config.seed;
+    simulate(config, move |sim| async move {
+        sim.default_link().latency(Duration::from_millis(1)..=Duration::from_millis(10));
+        let addresses: Rc<[_]> = (0..nodes).map(|n| SocketAddr::new(node(sim, n).address(), 9)).collect();
+        let chat = |n: usize| {
+            let addresses = addresses.clone();
+            async move {
+                let socket = Rc::new(UdpSocket::bind("0.0.0.0:9").await.expect("the port is free"));
+                let reader = socket.clone();
+                spawn(async move {
+                    let mut buffer = [0; 64];
+                    while reader.recv_from(&mut buffer).await.is_ok() {}
+                });
+                let mut x = seed ^ (n as u64 + 1);
+                // Nodes do not start in step.
+                sleep(Duration::from_nanos(lcg(&mut x) % gap.as_nanos() as u64)).await;
+                for _ in 0..messages {
+                    let other = (n + 1 + lcg(&mut x) as usize % (nodes - 1)) % nodes;
+                    let _ = socket.send_to(&[1; 64], addresses[other]).await;
+                    sleep(gap).await;
+                }
+            }
+        };
+        join((0..nodes).map(|n| node(sim, n).spawn(chat(n))).collect()).await;
+    });
+    nodes as u64 * messages
 }
 
 fn bulk(config: Config, total: u64) -> u64 {

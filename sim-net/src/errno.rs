@@ -30,6 +30,8 @@ errors! {
     no_device = ENODEV;
     /// setsockopt(2): an option of another family than the socket.
     no_protocol_option = ENOPROTOOPT;
+    /// getsockopt(2): the same.
+    not_supported = EOPNOTSUPP;
     /// A value that the call does not allow.
     invalid_argument = EINVAL;
     /// connect(2), send(2): a broadcast address without SO_BROADCAST.

@@ -117,7 +117,9 @@ impl Net {
             let mtu = self.topology.path(node, node).mtu as usize;
             check_whole(data.len(), ip.is_ipv6(), mtu)?;
         }
-        let heard_here = is_broadcast(ip) || if ip.is_ipv4() { options.loop_v4 } else { options.loop_v6 };
+        let looped = if ip.is_ipv4() { options.loop_v4 } else { options.loop_v6 };
+        // The option is about a copy beside what leaves; loopback brings back whatever leaves.
+        let heard_here = looped || is_broadcast(ip) || from.is_loopback();
         let stays = from.is_loopback() || ip.is_ipv4() && !is_broadcast(ip) && options.multicast_ttl == 0;
         let membership = Membership { group: ip, loopback: from.is_loopback() };
         let zone = self.topology.zone_of(node);

@@ -1,5 +1,7 @@
 //! How the network behaves as programs see it, a module a subject. Virtual time makes the exact instants assertable.
 
+mod addresses;
+mod casts;
 mod chaos;
 mod close;
 mod connect;
@@ -10,7 +12,10 @@ mod memory;
 mod names;
 mod options;
 mod readiness;
+mod rough;
 mod rpc;
+mod shapes;
+mod statistics;
 mod udp;
 mod unix;
 

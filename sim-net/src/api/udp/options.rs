@@ -103,10 +103,10 @@ impl UdpSocket {
     /// IPV6_MULTICAST_LOOP.
     ///
     /// # Errors
-    /// `ENOPROTOOPT` on an IPv4 socket.
+    /// `EOPNOTSUPP` on an IPv4 socket.
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         self.socket(|s| if s.local.is_ipv4() { None } else { Some(s.options.loop_v6) })?
-            .ok_or_else(errno::no_protocol_option)
+            .ok_or_else(errno::not_supported)
     }
 
     /// Sets IPV6_MULTICAST_LOOP, on at first.
@@ -114,7 +114,9 @@ impl UdpSocket {
     /// # Errors
     /// `ENOPROTOOPT` on an IPv4 socket.
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
-        self.multicast_loop_v6()?;
+        if self.local_addr()?.is_ipv4() {
+            return Err(errno::no_protocol_option());
+        }
         self.socket(|s| s.options.loop_v6 = on)
     }
 
