@@ -7,10 +7,15 @@ use proptest::prelude::*;
 use sim_core::time::{sleep, timeout};
 use sim_core::{Config, Sim, run};
 use sim_net::readiness::{Mode, ReadinessSet};
-use sim_net::{Clog, Interest, NetExt, Partition, TcpListener, TcpSocket, TcpStream, UdpSocket};
+use sim_net::{
+    Bandwidth, Clog, DnsFault, Interest, Latency, Link, NetExt, Partition, TcpListener, TcpSocket, TcpStream,
+    UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream, lookup_host, unix,
+};
 use std::cell::Cell;
 
 const NODES: [&str; 3] = ["a", "b", "c"];
+/// Where Unix sockets are bound.
+const NAMES: [&str; 3] = ["/run/a", "/run/./b", "\0abstract"];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -31,6 +36,24 @@ enum Step {
     Send(usize, usize, u16, usize),
     Receive(usize),
     CloseUdp(usize),
+    UnixBind(usize, usize, u32),
+    UnixConnect(usize, usize),
+    UnixAccept(usize),
+    UnixPair(usize),
+    UnixWrite(usize, usize),
+    UnixRead(usize, usize),
+    UnixShut(usize),
+    UnixSplit(usize),
+    CloseUnix(usize),
+    CloseUnixListener(usize),
+    Unlink(usize, usize),
+    UnixDatagrams(usize, usize),
+    UnixDatagramConnect(usize, usize),
+    UnixSend(usize, usize, usize),
+    UnixReceive(usize),
+    CloseUnixDatagrams(usize),
+    LookUp(usize, usize),
+    Dns(usize, usize, u8),
     Set(usize, usize, u8),
     Wait(usize),
     Kill(usize),
@@ -48,8 +71,7 @@ enum Step {
     Heal,
     Unblock(usize),
     Loss(usize, usize, u32),
-    Bandwidth(usize, usize),
-    Instant(usize, usize),
+    Change(usize, usize, u8, u32),
     Sleep(u64),
 }
 
@@ -57,7 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
     use Step::*;
     let (n, i) = (0..NODES.len(), 0..8usize);
     let port = || prop_oneof![Just(0u16), Just(80), Just(81)];
-    let size = || prop_oneof![Just(0usize), Just(1), 2..5_000usize, Just(300_000)];
+    let size = || prop_oneof![Just(0usize), Just(1), 2..5_000usize, Just(250_000)];
     prop_oneof![
         4 => (n.clone(), port()).prop_map(|(n, p)| Bind(n, p)),
         6 => (n.clone(), n.clone(), port()).prop_map(|(a, b, p)| Connect(a, b, p)),
@@ -76,7 +98,25 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (i.clone(), n.clone(), port(), size()).prop_map(|(i, n, p, s)| Send(i, n, p, s)),
         2 => i.clone().prop_map(Receive),
         1 => i.clone().prop_map(CloseUdp),
-        2 => (i.clone(), i.clone(), 0..6u8).prop_map(|(s, i, how)| Set(s, i, how)),
+        3 => (n.clone(), 0..NAMES.len(), 0..3u32).prop_map(|(n, p, b)| UnixBind(n, p, b)),
+        4 => (n.clone(), 0..NAMES.len()).prop_map(|(n, p)| UnixConnect(n, p)),
+        3 => i.clone().prop_map(UnixAccept),
+        2 => n.clone().prop_map(UnixPair),
+        4 => (i.clone(), size()).prop_map(|(i, s)| UnixWrite(i, s)),
+        4 => (i.clone(), size()).prop_map(|(i, s)| UnixRead(i, s)),
+        1 => i.clone().prop_map(UnixShut),
+        1 => i.clone().prop_map(UnixSplit),
+        2 => i.clone().prop_map(CloseUnix),
+        1 => i.clone().prop_map(CloseUnixListener),
+        1 => (n.clone(), 0..NAMES.len()).prop_map(|(n, p)| Unlink(n, p)),
+        3 => (n.clone(), 0..=NAMES.len()).prop_map(|(n, p)| UnixDatagrams(n, p)),
+        2 => (i.clone(), 0..NAMES.len()).prop_map(|(i, p)| UnixDatagramConnect(i, p)),
+        4 => (i.clone(), 0..=NAMES.len(), size()).prop_map(|(i, p, s)| UnixSend(i, p, s)),
+        3 => i.clone().prop_map(UnixReceive),
+        1 => i.clone().prop_map(CloseUnixDatagrams),
+        2 => (n.clone(), i.clone()).prop_map(|(n, i)| LookUp(n, i)),
+        2 => (n.clone(), n.clone(), 0..9u8).prop_map(|(a, b, how)| Dns(a, b, how)),
+        4 => (i.clone(), i.clone(), 0..9u8).prop_map(|(s, i, how)| Set(s, i, how)),
         2 => i.clone().prop_map(Wait),
         1 => n.clone().prop_map(Kill),
         1 => n.clone().prop_map(PowerCut),
@@ -93,8 +133,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Heal),
         2 => i.clone().prop_map(Unblock),
         1 => (n.clone(), n.clone(), 0..=1_000_000u32).prop_map(|(a, b, l)| Loss(a, b, l)),
-        1 => (n.clone(), n.clone()).prop_map(|(a, b)| Bandwidth(a, b)),
-        1 => (n.clone(), n).prop_map(|(a, b)| Instant(a, b)),
+        4 => (n.clone(), n, 0..9u8, 0..=1_000_000u32).prop_map(|(a, b, how, x)| Change(a, b, how, x)),
         5 => prop_oneof![0..20u64, 100..5_000u64, Just(1_000_000)].prop_map(Sleep),
     ]
 }
@@ -201,6 +240,10 @@ struct State {
     streams: Vec<TcpStream>,
     listeners: Vec<TcpListener>,
     udp: Vec<UdpSocket>,
+    unix_streams: Vec<UnixStream>,
+    unix_listeners: Vec<UnixListener>,
+    unix_datagrams: Vec<UnixDatagram>,
+    dns: Vec<DnsFault>,
     sets: Vec<ReadinessSet>,
     barriers: Vec<Result<Partition, Clog>>,
 }
@@ -322,11 +365,132 @@ impl State {
                 }
             }
             CloseUdp(i) => drop(take(&mut self.udp, i)),
+            UnixBind(n, name, backlog) => {
+                let made = on(sim, n, async move {
+                    if backlog > 1 {
+                        return UnixListener::bind(NAMES[name]);
+                    }
+                    let socket = UnixSocket::new_stream()?;
+                    socket.bind(NAMES[name])?;
+                    socket.listen(backlog)
+                });
+                self.unix_listeners.extend(made.await.and_then(Result::ok));
+            }
+            UnixConnect(n, name) => {
+                let connected = on(sim, n, UnixStream::connect(NAMES[name])).await;
+                self.unix_streams.extend(connected.and_then(Result::ok));
+            }
+            UnixAccept(i) => {
+                if let Some(l) = pick(&mut self.unix_listeners, i) {
+                    self.unix_streams.extend(brief(l.accept()).await.and_then(Result::ok).map(|a| a.0));
+                }
+            }
+            UnixPair(n) => {
+                let pairs = on(sim, n, async { (UnixStream::pair(), UnixDatagram::pair()) }).await;
+                if let Some((Ok(streams), Ok(datagrams))) = pairs {
+                    self.unix_streams.extend([streams.0, streams.1]);
+                    self.unix_datagrams.extend([datagrams.0, datagrams.1]);
+                }
+            }
+            UnixWrite(i, n) => {
+                if let Some(s) = pick(&mut self.unix_streams, i) {
+                    let _ = brief(s.write_all(&vec![7; n])).await;
+                }
+            }
+            UnixRead(i, n) => {
+                if let Some(s) = pick(&mut self.unix_streams, i) {
+                    let _ = brief(s.read(&mut vec![0; n])).await;
+                    let _ = (s.peer_addr(), s.local_addr(), s.take_error(), s.peer_cred());
+                }
+            }
+            UnixShut(i) => {
+                if let Some(s) = pick(&mut self.unix_streams, i) {
+                    let _ = s.shutdown().await;
+                }
+                if let Some(d) = pick(&mut self.unix_datagrams, i) {
+                    let how = [std::net::Shutdown::Read, std::net::Shutdown::Write][i % 2];
+                    let _ = d.shutdown(how);
+                }
+            }
+            UnixSplit(i) => {
+                if let Some(s) = take(&mut self.unix_streams, i) {
+                    let (mut read, mut write) = s.into_split();
+                    let _ = brief(write.write(b"x")).await;
+                    let _ = brief(read.read(&mut [0; 4])).await;
+                    if i % 2 == 0 {
+                        self.unix_streams.push(read.reunite(write).unwrap());
+                    }
+                }
+            }
+            CloseUnix(i) => drop(take(&mut self.unix_streams, i)),
+            CloseUnixListener(i) => drop(take(&mut self.unix_listeners, i)),
+            Unlink(n, name) => drop(on(sim, n, async move { unix::unlink(NAMES[name]) }).await),
+            UnixDatagrams(n, name) => {
+                let made = on(sim, n, async move {
+                    match NAMES.get(name) {
+                        Some(name) => UnixDatagram::bind(name),
+                        None => UnixDatagram::unbound(),
+                    }
+                });
+                self.unix_datagrams.extend(made.await.and_then(Result::ok));
+            }
+            UnixDatagramConnect(i, name) => {
+                drop(pick(&mut self.unix_datagrams, i).map(|d| d.connect(NAMES[name])));
+            }
+            UnixSend(i, name, size) => {
+                if let Some(d) = pick(&mut self.unix_datagrams, i) {
+                    let data = vec![0; size];
+                    for _ in 0..=2 * i {
+                        let _ = match NAMES.get(name) {
+                            Some(name) => brief(d.send_to(&data, name)).await,
+                            None => brief(d.send(&data)).await,
+                        };
+                    }
+                }
+            }
+            UnixReceive(i) => {
+                if let Some(d) = pick(&mut self.unix_datagrams, i) {
+                    let _ = brief(d.recv_from(&mut [0; 64])).await;
+                    let _ = (d.peer_addr(), d.local_addr(), d.take_error());
+                }
+            }
+            CloseUnixDatagrams(i) => drop(take(&mut self.unix_datagrams, i)),
+            LookUp(n, i) => {
+                let name = ["a", "b", "c", "record", "localhost", "nobody", "", "10.0.0.1"][i % 8];
+                let _ = on(sim, n, async move { lookup_host((name, 80)).await.map(Iterator::count) }).await;
+            }
+            Dns(a, b, how) => {
+                let dns = sim.dns().asked_by(NODES[a]);
+                let dns = if a == b { dns } else { dns.about(NODES[b]) };
+                let fault = match how {
+                    0 => Some(dns.slow(ms(1)..secs(20))),
+                    1 => Some(dns.missing()),
+                    2 => Some(dns.stale()),
+                    3 => Some(dns.failing()),
+                    4 => Some(dns.silent()),
+                    5 => Some(dns.shuffled()),
+                    6 => {
+                        dns.set("record", [sim.node(NODES[a]).address(), sim.node(NODES[b]).address()]);
+                        None
+                    }
+                    7 => {
+                        dns.set(NODES[a], [sim.node(NODES[b]).address()]);
+                        None
+                    }
+                    _ => {
+                        dns.unset(NODES[a]);
+                        drop(take(&mut self.dns, b));
+                        None
+                    }
+                };
+                self.dns.extend(fault);
+            }
             Set(set, i, how) => {
                 if self.sets.len() < 3 {
                     self.sets.extend(ReadinessSet::new());
                 }
                 let (streams, listeners, udp) = (&mut self.streams, &mut self.listeners, &mut self.udp);
+                let (unix, datagrams) = (&mut self.unix_streams, &mut self.unix_datagrams);
                 let Some(set) = pick(&mut self.sets, set) else { return };
                 let mode = [Mode::Level, Mode::Edge, Mode::Oneshot][i % 3];
                 let interest = Interest::READABLE | Interest::WRITABLE;
@@ -336,6 +500,12 @@ impl State {
                     2 => drop(pick(streams, i).map(|s| set.deregister(s))),
                     3 => drop(pick(listeners, i).map(|l| set.register(l, 3, interest, mode))),
                     4 => drop(pick(udp, i).map(|u| set.register(u, 4, interest, mode))),
+                    5 => drop(pick(unix, i).map(|s| set.register(s, 5, interest, mode))),
+                    6 => drop(pick(datagrams, i).map(|d| set.register(d, 6, interest, mode))),
+                    7 => {
+                        let listener = pick(&mut self.unix_listeners, i);
+                        drop(listener.map(|l| set.register(l, 7, interest, mode)));
+                    }
                     _ => drop(take(&mut self.sets, i)),
                 }
             }
@@ -367,16 +537,32 @@ impl State {
             Loss(a, b, ppm) if a != b => {
                 sim.link(NODES[a], NODES[b]).loss(f64::from(ppm) / 1e6);
             }
-            Bandwidth(a, b) if a != b => {
-                sim.link(NODES[a], NODES[b]).bandwidth(sim_net::Bandwidth::mbit(1)).queue(3_000);
-            }
-            Instant(a, b) => {
+            Change(a, b, how, x) => {
                 let link = if a == b { sim.default_link() } else { sim.link(NODES[a], NODES[b]) };
-                link.latency(ms(0)).both();
+                change(link, how, x);
             }
             Sleep(millis) => sleep(ms(millis)).await,
-            Clog(..) | Loss(..) | Bandwidth(..) => {}
+            Clog(..) | Loss(..) => {}
         }
+    }
+}
+
+/// Sets one parameter of a link.
+fn change(link: Link, how: u8, x: u32) {
+    let share = f64::from(x) / 1e6;
+    let link = match how {
+        0 => link.latency(ms(0)),
+        1 => link.latency(ms(1)..ms(200)),
+        2 => link.latency(Latency::bimodal(ms(1)..ms(2), ms(50)..ms(500), share)),
+        3 => link.bandwidth(Bandwidth::mbit(1)).queue(3_000),
+        4 => link.unlimited(),
+        5 => link.duplication(share),
+        6 => link.reordering(share, ms(100)),
+        7 => link.corruption(share).undetected(share),
+        _ => link.mtu(576 + x % 9_000),
+    };
+    if x.is_multiple_of(2) {
+        link.both();
     }
 }
 
@@ -407,13 +593,27 @@ fn check(seed: u64, steps: Vec<Step>) {
     let census = outcome.result.unwrap_or_else(|f| panic!("{f:?}"));
     assert!(!BEYOND.take(), "a dead process made a socket");
     let left = (census.streams, census.listeners, census.sockets, census.udp, census.datagrams);
-    assert_eq!((left, census.sets, census.held), ((0, 0, 0, 0, 0), 0, 0));
+    assert_eq!((left, census.unix, census.sets, census.held), ((0, 0, 0, 0, 0), 0, 0, 0));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn no_sequence_of_calls_panics_or_leaks(seed in any::<u64>(), steps in proptest::collection::vec(step(), 1..30)) {
-        check(seed, steps);
-    }
+/// 20,000 sequences, shared out among tests that run at the same time.
+macro_rules! no_sequence_of_calls_panics_or_leaks {
+    ($($part:ident)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+            $(
+                #[test]
+                fn $part(seed in any::<u64>(), steps in proptest::collection::vec(step(), 1..24)) {
+                    check(seed, steps);
+                }
+            )*
+        }
+    };
+}
+
+no_sequence_of_calls_panics_or_leaks! {
+    no_sequence_of_calls_panics_or_leaks_1
+    no_sequence_of_calls_panics_or_leaks_2
+    no_sequence_of_calls_panics_or_leaks_3
+    no_sequence_of_calls_panics_or_leaks_4
 }
