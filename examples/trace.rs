@@ -15,16 +15,25 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
+use axum::body::{Body as HttpBody, to_bytes};
+use axum::extract::Path;
+use axum::http::{Request, Version};
+use axum::routing::get;
 use futures::FutureExt;
+use hyper_util::client::legacy::Client;
+use sim::net::hyper::{SimConnector, SimExecutor, SimTimer, serve};
+use sim::net::{NetExt, TcpListener};
 use sim::{Isolate, Run, Seeds, Sim, sweep, time};
 
 type Body = fn(Sim) -> Pin<Box<dyn Future<Output = u64>>>;
 
 /// Bodies by name. Each returns a number that shows what its trace might not.
-pub const BODIES: [(&str, Body); 4] = [
+pub const BODIES: [(&str, Body); 5] = [
     ("tasks", |sim| Box::pin(tasks(sim))),
     ("select", |_| Box::pin(select())),
     ("host", |_| Box::pin(host())),
+    ("http", |sim| Box::pin(http(sim))),
     ("all", |sim| Box::pin(async move { tasks(sim).await ^ select().await ^ host().await })),
 ];
 
@@ -119,4 +128,58 @@ async fn host() -> u64 {
     time::sleep(Duration::from_nanos(fastrand::u64(..1000))).await;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     sum ^ since.map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// A service on axum, asked by pooled clients over HTTP/1 and HTTP/2, while its process is killed and a link is lossy.
+async fn http(sim: Sim) -> u64 {
+    let web = sim.node("web").run(|| async {
+        let answer = |Path(n): Path<u64>| async move {
+            time::sleep(Duration::from_millis(sim::rand::range(1..20u64))).await;
+            // The order of a hash map is the host's to say, as is the date of the answer.
+            let map: HashMap<u64, u64> = (0..n).map(|key| (key, key)).collect();
+            format!("{n} {:?}", map.into_keys().collect::<Vec<_>>())
+        };
+        serve(TcpListener::bind("0.0.0.0:80").await?, Router::new().route("/{n}", get(answer))).await
+    });
+    sim.default_link().loss(0.02);
+    sim.after(Duration::from_millis(200), move || web.restart());
+    let mut jobs = Vec::new();
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let node = sim.node(if version == Version::HTTP_2 { "new" } else { "old" });
+        jobs.push(node.spawn(async move {
+            let client: Client<_, HttpBody> = Client::builder(SimExecutor::new())
+                .pool_timer(SimTimer::new())
+                .http2_only(version == Version::HTTP_2)
+                .build(SimConnector::new());
+            let asked = (0..8u64).map(|n| {
+                let client = client.clone();
+                sim::spawn(async move {
+                    time::sleep(Duration::from_millis(n * 40)).await;
+                    let request = Request::get(format!("http://web/{n}")).version(version);
+                    let answer = client.request(request.body(HttpBody::empty()).unwrap());
+                    let answer = time::timeout(Duration::from_millis(300), answer).await;
+                    let Ok(Ok(answer)) = answer else { return n };
+                    let date = answer.headers().get("date").map_or(0, |date| hash(date.as_bytes()));
+                    let body = to_bytes(HttpBody::new(answer.into_body()), 1 << 10).await;
+                    date ^ body.map_or(n, |body| hash(&body))
+                })
+            });
+            let asked: Vec<_> = asked.collect();
+            let mut sum = 0u64;
+            for answer in asked {
+                sum = sum.rotate_left(9) ^ answer.await.unwrap();
+            }
+            sum
+        }));
+    }
+    let mut sum = Sim::current().elapsed().as_nanos() as u64;
+    for job in jobs {
+        sum = sum.rotate_left(11) ^ job.await.unwrap_or(1);
+    }
+    sim.default_link().loss(0.0);
+    sum
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, byte| sum.rotate_left(5).wrapping_mul(31) ^ u64::from(*byte))
 }

@@ -7,7 +7,7 @@
 #[path = "../examples/trace.rs"]
 mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -52,19 +52,22 @@ fn here(subject: &str, variables: &[(&str, &str)]) -> Traces {
 
 #[test]
 fn a_sweep_has_the_same_traces_in_any_order_with_any_number_of_workers() {
-    let expected = here("all 0..1000", &[("SIM_JOBS", "1")]);
-    assert_eq!(expected.len(), 1000);
-    assert_eq!(here("all 0..1000", &[("SIM_JOBS", "2")]), expected);
-    assert_eq!(here("all 0..1000 --shuffle", &[("SIM_JOBS", "2")]), expected);
-    assert_eq!(here("all 0..1000 --shuffle", &[("SIM_JOBS", "1")]), expected);
+    for (body, runs) in [("all", 1000), ("http", 60)] {
+        let (in_order, shuffled) = (format!("{body} 0..{runs}"), format!("{body} 0..{runs} --shuffle"));
+        let expected = here(&in_order, &[("SIM_JOBS", "1")]);
+        assert_eq!(expected.len(), runs);
+        assert_eq!(here(&in_order, &[("SIM_JOBS", "2")]), expected);
+        assert_eq!(here(&shuffled, &[("SIM_JOBS", "2")]), expected);
+        assert_eq!(here(&shuffled, &[("SIM_JOBS", "1")]), expected);
 
-    let distinct: std::collections::BTreeSet<_> = expected.values().map(|(trace, _)| trace).collect();
-    assert_eq!(distinct.len(), 1000, "different seeds took the same course");
+        let distinct: BTreeSet<_> = expected.values().map(|(trace, _)| trace).collect();
+        assert_eq!(distinct.len(), runs, "different seeds took the same course");
+    }
 }
 
 #[test]
 fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep() {
-    for body in ["tasks", "select", "host", "all"] {
+    for body in ["tasks", "select", "host", "http", "all"] {
         let sweep = here(&format!("{body} 0..20"), &[]);
         for seed in [0, 7, 19] {
             let alone = here(&format!("{body} 0..20"), &[("SIM_SEED", &seed.to_string())]);
@@ -75,7 +78,7 @@ fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep() {
 
 #[test]
 fn a_run_in_the_process_that_was_started_has_the_same_trace() {
-    for body in ["tasks", "select", "host", "all"] {
+    for body in ["tasks", "select", "host", "http", "all"] {
         for seed in ["3", "4"] {
             let subject = format!("{body} 0..1");
             let child = here(&subject, &[("SIM_SEED", seed)]);
