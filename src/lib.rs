@@ -9,6 +9,9 @@
 //! | [`sim_test`] | a test that runs under many seeds |
 //! | [`Builder`], [`sweep`] | runs outside of tests: one seed, or many |
 //!
+//! Two features, both off unless asked for: `tokio` gives streams tokio's I/O traits, `hyper` what hyper, axum and tonic
+//! need to run on simulated sockets (docs/http.md).
+//!
 //! ```
 //! use sim::prelude::*;
 //! use std::time::Duration;
@@ -86,6 +89,8 @@ mod book {
     struct Determinism;
     #[doc = include_str!("../docs/guards.md")]
     struct Guards;
+    #[doc = include_str!("../docs/http.md")]
+    struct Http;
     #[doc = include_str!("../docs/network.md")]
     struct Network;
     #[doc = include_str!("../docs/running.md")]

@@ -32,7 +32,9 @@ fn a_server_gives_up_on_a_head_that_does_not_come_when_its_timer_says_so() {
             let (stream, _) = listener.accept().await.unwrap();
             let mut server = auto::Builder::new(Executor::new());
             server.http1().timer(Timer::new()).header_read_timeout(ms(700));
-            let _ = server.serve_connection(io(stream), hyper::service::service_fn(|_| async { answer("") })).await;
+            let _ = server
+                .serve_connection(io(stream), hyper::service::service_fn(|_| async { answer("") }))
+                .await;
         });
         let mut stream = server.connect().await?;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: se").await?;
@@ -69,8 +71,10 @@ fn idle_connections_are_closed_when_their_time_is_up() {
     run(async {
         let server = Server::start(|_| async { answer("hello") }).await?;
         let mut builder = Client::builder(Executor::new());
-        let client: Client<_, Body> =
-            builder.pool_timer(Timer::new()).pool_idle_timeout(Duration::from_secs(10)).build(Connector::new());
+        let client: Client<_, Body> = builder
+            .pool_timer(Timer::new())
+            .pool_idle_timeout(Duration::from_secs(10))
+            .build(Connector::new());
         for (pause, connections) in [(0, 1), (9, 1), (11, 2)] {
             sleep(Duration::from_secs(pause)).await;
             assert_eq!(text(client.request(server.get("/")).await.unwrap()).await?, "hello");
