@@ -33,5 +33,5 @@ parity! {
         reset_in_a_body;
     axum: routes streams graceful_shutdown upgrade;
     tonic: unary status streaming many_calls_share_a_connection;
-    traits: codec_of_tokio copy_both_ways halves_of_tokio tokio_io;
+    traits: codec_of_tokio copy_both_ways halves_of_tokio tokio_io unix_streams;
 }

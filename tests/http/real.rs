@@ -2,7 +2,7 @@
 
 pub use hyper_util::client::legacy::connect::HttpConnector as Connector;
 pub use hyper_util::rt::{TokioExecutor as Executor, TokioTimer as Timer};
-pub use tokio::net::{TcpListener, TcpStream};
+pub use tokio::net::{TcpListener, TcpStream, UnixStream};
 pub use tokio::task::spawn_local as spawn;
 
 /// Where servers bind, and where clients find them.

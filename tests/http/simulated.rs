@@ -1,7 +1,7 @@
 //! Simulated: servers are on a machine of their own, behind a link.
 
 pub use sim::net::hyper::{SimConnector as Connector, SimExecutor as Executor, SimTimer as Timer};
-pub use sim::net::{TcpListener, TcpStream};
+pub use sim::net::{TcpListener, TcpStream, UnixStream};
 pub use sim::spawn;
 
 pub const ANY: &str = "0.0.0.0:0";

@@ -77,8 +77,13 @@ pub async fn halves_of_tokio() -> Result<()> {
 
 /// Code that wraps its streams for hyper, as it must on tokio's.
 pub async fn tokio_io() -> Result<()> {
-    use hyper_util::rt::TokioIo;
     let (client, server) = pair().await?;
+    wrapped(client, server).await
+}
+
+/// A request and its answer.
+async fn wrapped<S: AsyncRead + AsyncWrite + Unpin + 'static>(client: S, server: S) -> Result<()> {
+    use hyper_util::rt::TokioIo;
     spawn(async move {
         let service = hyper::service::service_fn(|_| async { peers::answer("wrapped") });
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service).await
@@ -89,4 +94,18 @@ pub async fn tokio_io() -> Result<()> {
     let request = hyper::Request::get("/").header("host", HOST).body(peers::full("")).unwrap();
     assert_eq!(peers::text(sender.send_request(request).await.unwrap()).await?, "wrapped");
     Ok(())
+}
+
+pub async fn unix_streams() -> Result<()> {
+    let (client, server) = UnixStream::pair()?;
+    spawn(shout(server));
+    let (mut read, mut write) = client.into_split();
+    AsyncWriteExt::write_all(&mut write, b"hello\n").await?;
+    drop(write);
+    let mut text = String::new();
+    AsyncReadExt::read_to_string(&mut read, &mut text).await?;
+    assert_eq!(text, "HELLO!\n");
+
+    let (client, server) = UnixStream::pair()?;
+    wrapped(client, server).await
 }

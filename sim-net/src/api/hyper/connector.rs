@@ -1,6 +1,6 @@
 //! The connector of hyper-util's pooled client.
 
-use crate::TcpStream;
+use crate::{TcpStream, UnixStream};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::Uri;
@@ -76,6 +76,13 @@ fn destination(uri: &Uri) -> io::Result<(&str, u16)> {
 }
 
 impl Connection for TcpStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+/// For a connector of your own.
+impl Connection for UnixStream {
     fn connected(&self) -> Connected {
         Connected::new()
     }

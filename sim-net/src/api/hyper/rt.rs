@@ -30,7 +30,7 @@ where
 /// Waits on the clock of the node: `TokioTimer` of hyper-util.
 ///
 /// hyper counts in `std::time::Instant`, of which the guards of the simulation make the node's clock; without them
-/// (docs/determinism.md) a timer of hyper would be off by the time that the host takes, and the run not repeatable.
+/// (docs/guards.md) a timer of hyper would be off by the time that the host takes, and the run not repeatable.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct SimTimer;
