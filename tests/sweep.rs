@@ -30,6 +30,19 @@ fn runs_are_reported_in_the_order_of_their_seeds() {
 }
 
 #[test]
+fn a_later_sweep_finds_what_an_earlier_one_was_told() {
+    let mut sum = 0;
+    let earlier =
+        sweep(0..10).on_run(|run: &Run<u64>| sum += run.result.as_ref().unwrap()).run(waits_its_seed);
+    // The workers of this sweep come by the first one on their way here.
+    let report = sweep(0..2)
+        .on_run(|run: &Run<u64>| assert_eq!(run.result.as_ref().unwrap(), &90))
+        .run(|_| async move { sum });
+    assert!(earlier.failures.is_empty() && report.failures.is_empty(), "{report:?}");
+    assert_eq!((sum, report.runs), (90, 2));
+}
+
+#[test]
 fn the_report_follows_from_the_seeds_alone() {
     let report = |jobs, isolate| {
         let report = sweep(0..300).jobs(jobs).isolate(isolate).try_run(|sim: Sim| async move {

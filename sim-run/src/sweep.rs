@@ -134,7 +134,8 @@ impl<'f, T> Sweep<'f, T> {
         self
     }
 
-    /// Calls `f` with each run, in the order of the seeds, in this process.
+    /// Calls `f` with each run, in the order of the seeds, in this process; in the workers of later sweeps too, which come
+    /// by here again, as far as 64 MiB of runs go.
     pub fn on_run(mut self, f: impl FnMut(&Run<T>) + 'f) -> Self {
         self.on_run = Some(Box::new(f));
         self
@@ -183,7 +184,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         let place = Place::visit(None, here);
         let work: &Work<'_> = &|seed, _| run(&shape, seed);
         if let Some(past) = isolate::enter(&place, &self.limits, work) {
-            return decode(&past);
+            let past: Past = decode(&past);
+            if let Some(on_run) = &mut self.on_run {
+                for (seed, wire, output) in past.runs.iter().map(|run| decode::<(u64, Wire<T>, String)>(run))
+                {
+                    on_run(&wire.into_run(seed, output));
+                }
+            }
+            return past.report;
         }
         let plan = Plan {
             place: &place,
@@ -196,7 +204,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
             keep_output: SHORT,
             here: settings.no_fork,
         };
-        let mut report = SweepReport::default();
+        let mut past = Past::default();
+        let mut kept = 0;
+        let report = &mut past.report;
         let mut progress = Progress::start(plan.seeds.len(), self.progress);
         let done = isolate::execute(&plan, work, |done| {
             let mut wire: Wire<T> = Wire::of(done.end);
@@ -205,6 +215,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
             }
             if plan.log {
                 eprint!("{}", done.output);
+            }
+            if self.on_run.is_some() && kept < REMEMBERED {
+                let told = encode(&(done.seed, &wire, &done.output));
+                kept += told.len();
+                past.runs.push(told);
             }
             let run = wire.into_run(done.seed, done.output);
             report.add(&run);
@@ -222,9 +237,20 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         if let Err(trouble) = done {
             panic!("the sweep could not be done: {}", trouble.0);
         }
-        place.remember(encode(&report));
-        report
+        place.remember(encode(&past));
+        past.report
     }
+}
+
+/// How many bytes of runs a sweep remembers for the workers of later ones.
+const REMEMBERED: usize = 64 << 20;
+
+/// What the workers of later sweeps are told of this one, so that their program goes on as it did in this process.
+#[derive(Default, Serialize, Deserialize)]
+struct Past {
+    report: SweepReport,
+    /// What `on_run` was called with: seed, end and output of each run, encoded.
+    runs: Vec<Vec<u8>>,
 }
 
 /// What a sweep found. All but [`elapsed`](SweepReport::elapsed) follows from program and seeds.
