@@ -26,8 +26,11 @@ mod passage {
         put: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<()>> {
         let mut passage = PASSAGE.take();
-        passage.resize(PIECE, 0);
-        let read = read(&mut passage[..room.min(PIECE)]);
+        let most = room.min(PIECE);
+        if passage.len() < most {
+            passage.resize(most, 0);
+        }
+        let read = read(&mut passage[..most]);
         if let Poll::Ready(Ok(n)) = read {
             put(&passage[..n]);
         }
