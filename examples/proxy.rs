@@ -52,7 +52,7 @@ async fn pump(read: &mut sim::net::OwnedReadHalf, write: &mut sim::net::OwnedWri
 
 /// Sends `BYTES` of its own pattern and checks that they come back.
 async fn client(number: usize) -> io::Result<()> {
-    let sent: Vec<u8> = (0..BYTES).map(|i| (i * (2 * number + 1) >> 3) as u8).collect();
+    let sent: Vec<u8> = (0..BYTES).map(|i| ((i * (2 * number + 1)) >> 3) as u8).collect();
     let (mut read, mut write) = TcpStream::connect("proxy:80").await?.into_split();
     let expected = sent.clone();
     let writer = spawn(async move {
