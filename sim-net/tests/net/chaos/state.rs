@@ -1,242 +1,20 @@
-//! Nothing that programs or operators do can panic the simulator or leave something behind: random sequences of calls
-//! on sockets and of the lives of nodes.
+//! What there is at a moment of a sequence, and what a step does to it.
 
+use super::programs::{doomed, program};
+use super::step::Step;
+use super::{NAMES, NODES};
 use crate::{ms, secs};
-use futures::FutureExt;
-use proptest::prelude::*;
+use sim_core::Sim;
 use sim_core::time::{sleep, timeout};
-use sim_core::{Config, Sim, run};
 use sim_net::readiness::{Mode, ReadinessSet};
 use sim_net::{
     Bandwidth, Clog, DnsFault, Interest, Latency, Link, NetExt, Partition, TcpListener, TcpSocket, TcpStream,
     UdpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream, lookup_host, unix,
 };
-use std::cell::Cell;
-
-const NODES: [&str; 3] = ["a", "b", "c"];
-/// Where Unix sockets are bound.
-const NAMES: [&str; 3] = ["/run/a", "/run/./b", "\0abstract"];
-
-#[derive(Clone, Debug)]
-enum Step {
-    Bind(usize, u16),
-    Connect(usize, usize, u16),
-    Accept(usize),
-    Write(usize, usize),
-    Read(usize, usize),
-    Peek(usize),
-    Shut(usize),
-    Split(usize),
-    Close(usize),
-    CloseListener(usize),
-    Linger(usize),
-    Keepalive(usize),
-    Socket(usize, bool, u32),
-    Udp(usize, u16),
-    Send(usize, usize, u16, usize),
-    Receive(usize),
-    CloseUdp(usize),
-    UnixBind(usize, usize, u32),
-    UnixConnect(usize, usize),
-    UnixAccept(usize),
-    UnixPair(usize),
-    UnixWrite(usize, usize),
-    UnixRead(usize, usize),
-    UnixShut(usize),
-    UnixSplit(usize),
-    CloseUnix(usize),
-    CloseUnixListener(usize),
-    Unlink(usize, usize),
-    UnixDatagrams(usize, usize),
-    UnixDatagramConnect(usize, usize),
-    UnixSend(usize, usize, usize),
-    UnixReceive(usize),
-    CloseUnixDatagrams(usize),
-    LookUp(usize, usize),
-    Dns(usize, usize, u8),
-    Set(usize, usize, u8),
-    Wait(usize),
-    Kill(usize),
-    PowerCut(usize),
-    Freeze(usize),
-    Pause(usize),
-    Resume(usize),
-    Start(usize),
-    Stop(usize),
-    Restart(usize),
-    Run(usize),
-    Doom(usize),
-    Partition(usize, usize, bool),
-    Clog(usize, usize),
-    Heal,
-    Unblock(usize),
-    Loss(usize, usize, u32),
-    Change(usize, usize, u8, u32),
-    Sleep(u64),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    use Step::*;
-    let (n, i) = (0..NODES.len(), 0..8usize);
-    let port = || prop_oneof![Just(0u16), Just(80), Just(81)];
-    let size = || prop_oneof![Just(0usize), Just(1), 2..5_000usize, Just(250_000)];
-    prop_oneof![
-        4 => (n.clone(), port()).prop_map(|(n, p)| Bind(n, p)),
-        6 => (n.clone(), n.clone(), port()).prop_map(|(a, b, p)| Connect(a, b, p)),
-        6 => i.clone().prop_map(Accept),
-        8 => (i.clone(), size()).prop_map(|(i, s)| Write(i, s)),
-        8 => (i.clone(), size()).prop_map(|(i, s)| Read(i, s)),
-        1 => i.clone().prop_map(Peek),
-        2 => i.clone().prop_map(Shut),
-        2 => i.clone().prop_map(Split),
-        3 => i.clone().prop_map(Close),
-        1 => i.clone().prop_map(CloseListener),
-        1 => i.clone().prop_map(Linger),
-        1 => i.clone().prop_map(Keepalive),
-        1 => (n.clone(), any::<bool>(), 0..3u32).prop_map(|(n, v6, b)| Socket(n, v6, b)),
-        2 => (n.clone(), port()).prop_map(|(n, p)| Udp(n, p)),
-        2 => (i.clone(), n.clone(), port(), size()).prop_map(|(i, n, p, s)| Send(i, n, p, s)),
-        2 => i.clone().prop_map(Receive),
-        1 => i.clone().prop_map(CloseUdp),
-        3 => (n.clone(), 0..NAMES.len(), 0..3u32).prop_map(|(n, p, b)| UnixBind(n, p, b)),
-        4 => (n.clone(), 0..NAMES.len()).prop_map(|(n, p)| UnixConnect(n, p)),
-        3 => i.clone().prop_map(UnixAccept),
-        2 => n.clone().prop_map(UnixPair),
-        4 => (i.clone(), size()).prop_map(|(i, s)| UnixWrite(i, s)),
-        4 => (i.clone(), size()).prop_map(|(i, s)| UnixRead(i, s)),
-        1 => i.clone().prop_map(UnixShut),
-        1 => i.clone().prop_map(UnixSplit),
-        2 => i.clone().prop_map(CloseUnix),
-        1 => i.clone().prop_map(CloseUnixListener),
-        1 => (n.clone(), 0..NAMES.len()).prop_map(|(n, p)| Unlink(n, p)),
-        3 => (n.clone(), 0..=NAMES.len()).prop_map(|(n, p)| UnixDatagrams(n, p)),
-        2 => (i.clone(), 0..NAMES.len()).prop_map(|(i, p)| UnixDatagramConnect(i, p)),
-        4 => (i.clone(), 0..=NAMES.len(), size()).prop_map(|(i, p, s)| UnixSend(i, p, s)),
-        3 => i.clone().prop_map(UnixReceive),
-        1 => i.clone().prop_map(CloseUnixDatagrams),
-        2 => (n.clone(), i.clone()).prop_map(|(n, i)| LookUp(n, i)),
-        2 => (n.clone(), n.clone(), 0..9u8).prop_map(|(a, b, how)| Dns(a, b, how)),
-        4 => (i.clone(), i.clone(), 0..9u8).prop_map(|(s, i, how)| Set(s, i, how)),
-        2 => i.clone().prop_map(Wait),
-        1 => n.clone().prop_map(Kill),
-        1 => n.clone().prop_map(PowerCut),
-        1 => n.clone().prop_map(Freeze),
-        1 => n.clone().prop_map(Pause),
-        2 => n.clone().prop_map(Resume),
-        1 => n.clone().prop_map(Start),
-        1 => n.clone().prop_map(Stop),
-        1 => n.clone().prop_map(Restart),
-        2 => n.clone().prop_map(Run),
-        2 => n.clone().prop_map(Doom),
-        2 => (n.clone(), n.clone(), any::<bool>()).prop_map(|(a, b, one)| Partition(a, b, one)),
-        2 => (n.clone(), n.clone()).prop_map(|(a, b)| Clog(a, b)),
-        1 => Just(Heal),
-        2 => i.clone().prop_map(Unblock),
-        1 => (n.clone(), n.clone(), 0..=1_000_000u32).prop_map(|(a, b, l)| Loss(a, b, l)),
-        4 => (n.clone(), n, 0..9u8, 0..=1_000_000u32).prop_map(|(a, b, how, x)| Change(a, b, how, x)),
-        5 => prop_oneof![0..20u64, 100..5_000u64, Just(1_000_000)].prop_map(Sleep),
-    ]
-}
-
-/// A program: it answers on ports 80 and 81, and calls the next node once. Half of them clean up when they are asked to
-/// stop.
-async fn program(n: usize) {
-    sim_core::spawn(async move {
-        let mut next = TcpStream::connect((NODES[(n + 1) % NODES.len()], 80)).await?;
-        next.write_all(&[1; 3_000]).await?;
-        next.read_to_end(&mut Vec::new()).await
-    });
-    let serving = async {
-        let listener = TcpListener::bind(("0.0.0.0", 80)).await?;
-        let datagrams = UdpSocket::bind(("0.0.0.0", 81)).await?;
-        sim_core::spawn(async move {
-            let mut word = [0; 64];
-            while let Ok((n, from)) = datagrams.recv_from(&mut word).await {
-                // Two that answer each other would never end.
-                if from.port() != 81 {
-                    let _ = datagrams.send_to(&word[..n], from).await;
-                }
-            }
-        });
-        loop {
-            let (mut stream, _) = listener.accept().await?;
-            sim_core::spawn(async move {
-                let mut word = [0; 64];
-                while let Ok(n @ 1..) = stream.read(&mut word).await {
-                    stream.write_all(&word[..n]).await?;
-                }
-                std::io::Result::Ok(())
-            });
-        }
-    };
-    let serving = Box::pin(serving);
-    if n.is_multiple_of(2) {
-        let _: std::io::Result<()> = serving.await;
-    } else {
-        futures::future::select(serving, Box::pin(sim_core::signal::stopped())).await;
-        if let Ok(mut stream) = TcpStream::connect((NODES[0], 80)).await {
-            let _ = stream.write_all(b"stopped").await;
-        }
-    }
-}
-
-thread_local! {
-    /// A dead process made a socket.
-    static BEYOND: Cell<bool> = const { Cell::new(false) };
-}
-
-/// What a task holds whose destructor does what it pleases: it is still a program's code, whose process may be dead.
-struct Doomed {
-    sim: Sim,
-    node: usize,
-    stream: Option<TcpStream>,
-    listener: Option<TcpListener>,
-    udp: Option<UdpSocket>,
-    set: Option<ReadinessSet>,
-}
-
-impl Drop for Doomed {
-    fn drop(&mut self) {
-        let target = (self.sim.node(NODES[self.node]).address(), 80);
-        if let (Some(stream), Some(set)) = (&mut self.stream, &self.set) {
-            let _ = (stream.try_write(b"x"), stream.try_read(&mut [0; 9]), stream.set_zero_linger());
-            let _ = set.register(stream, 1, Interest::READABLE, Mode::Level);
-            let _ = set.poll_now(&mut Vec::new(), 4);
-        }
-        if let Some(listener) = &self.listener {
-            drop((listener.try_accept(), listener.local_addr()));
-        }
-        if let Some(udp) = self.udp.take() {
-            let _ = udp.try_recv(&mut [0; 9]);
-            sim_core::spawn(async move { udp.send_to(b"from beyond", target).await });
-        }
-        // Only the death of its process drops it, so nothing can be made any more.
-        let made = ReadinessSet::new().is_ok()
-            || TcpSocket::new_v4().is_ok()
-            || matches!(UdpSocket::bind("0.0.0.0:0").now_or_never(), Some(Ok(_)))
-            || matches!(TcpStream::connect(target).now_or_never(), None | Some(Ok(_)));
-        BEYOND.set(BEYOND.get() || made);
-        sim_core::spawn(TcpListener::bind("0.0.0.0:0"));
-        self.sim.node(NODES[(self.node + 1) % NODES.len()]).spawn(TcpStream::connect(target));
-        self.sim.node(NODES[self.node]).start();
-    }
-}
-
-/// A task that fills a [`Doomed`] as far as it comes, and waits to be dropped.
-async fn doomed(sim: Sim, node: usize) {
-    let mut all =
-        Doomed { sim, node, stream: None, listener: None, udp: None, set: ReadinessSet::new().ok() };
-    all.listener = TcpListener::bind("0.0.0.0:81").await.ok();
-    all.udp = UdpSocket::bind("0.0.0.0:0").await.ok();
-    all.stream = TcpStream::connect((NODES[(node + 1) % NODES.len()], 80)).await.ok();
-    if let Some(stream) = &mut all.stream {
-        let _ = stream.write_all(&[1; 100]).await;
-    }
-    std::future::pending().await
-}
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 #[derive(Default)]
-struct State {
+pub struct State {
     streams: Vec<TcpStream>,
     listeners: Vec<TcpListener>,
     udp: Vec<UdpSocket>,
@@ -272,7 +50,7 @@ async fn on<F: Future<Output: 'static> + 'static>(sim: Sim, node: usize, future:
 }
 
 impl State {
-    async fn apply(&mut self, sim: Sim, step: Step) {
+    pub async fn apply(&mut self, sim: Sim, step: Step) {
         use Step::*;
         match step {
             Bind(n, port) => {
@@ -365,6 +143,24 @@ impl State {
                 }
             }
             CloseUdp(i) => drop(take(&mut self.udp, i)),
+            Join(u, how) => {
+                if let Some(u) = pick(&mut self.udp, u) {
+                    let (v4, any) = (Ipv4Addr::new(239, 1, 1, how as u8 % 2), Ipv4Addr::UNSPECIFIED);
+                    let _ = match how {
+                        0..3 => u.join_multicast_v4(v4, any),
+                        3 | 4 => u.leave_multicast_v4(v4, any),
+                        5 => u.join_multicast_v6(&Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), 0),
+                        6 => u.set_broadcast(true),
+                        _ => u.set_dont_fragment(true),
+                    };
+                }
+            }
+            Cast(u, to, size) => {
+                let to = ["255.255.255.255:81", "239.1.1.1:80", "[ff02::1]:81"][to];
+                if let Some(u) = pick(&mut self.udp, u) {
+                    let _ = u.send_to(&vec![0; size], to).await;
+                }
+            }
             UnixBind(n, name, backlog) => {
                 let made = on(sim, n, async move {
                     if backlog > 1 {
@@ -532,6 +328,17 @@ impl State {
                 let clog = sim.clog(NODES[a], NODES[b]);
                 self.barriers.push(Err(if a < b { clog.both() } else { clog }));
             }
+            Shape(n, how) => match how {
+                0 => drop(sim.node(NODES[n]).spawn(sim.swizzle_clog(NODES, ms(1)..ms(500)))),
+                1 => self.barriers.push(Err(sim.clog_node(NODES[n]))),
+                2 => self.barriers.push(Ok(sim.halves(NODES))),
+                3 => self.barriers.push(Ok(sim.bridge(NODES[(n + 1) % 3], NODES[n], NODES[(n + 2) % 3]))),
+                _ => {
+                    sim.zone("here", NODES[n]);
+                    sim.zone("there", NODES[(n + 1) % 3]);
+                    sim.latency_matrix(["here", "there"], &[[ms(1), ms(40)], [ms(50), ms(2)]]);
+                }
+            },
             Heal => sim.heal(),
             Unblock(i) => drop(take(&mut self.barriers, i)),
             Loss(a, b, ppm) if a != b => {
@@ -564,56 +371,4 @@ fn change(link: Link, how: u8, x: u32) {
     if x.is_multiple_of(2) {
         link.both();
     }
-}
-
-/// Runs the steps, lets go of everything, heals, and looks at what is left.
-fn check(seed: u64, steps: Vec<Step>) {
-    let outcome = run(Config::seed(seed), move |sim| async move {
-        for node in NODES {
-            sim.node(node);
-        }
-        let mut state = State::default();
-        for step in steps {
-            state.apply(sim, step).await;
-        }
-        drop(state);
-        sim.heal();
-        for node in NODES {
-            sim.node(node).resume();
-            sim.node(node).start();
-        }
-        sleep(secs(60)).await;
-        for node in NODES {
-            sim.node(node).kill();
-        }
-        // Orphans may still drain, handshakes be retried; both end on their own.
-        sleep(secs(3600)).await;
-        sim.network_census()
-    });
-    let census = outcome.result.unwrap_or_else(|f| panic!("{f:?}"));
-    assert!(!BEYOND.take(), "a dead process made a socket");
-    let left = (census.streams, census.listeners, census.sockets, census.udp, census.datagrams);
-    assert_eq!((left, census.unix, census.sets, census.held), ((0, 0, 0, 0, 0), 0, 0, 0));
-}
-
-/// 20,000 sequences, shared out among tests that run at the same time.
-macro_rules! no_sequence_of_calls_panics_or_leaks {
-    ($($part:ident)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
-            $(
-                #[test]
-                fn $part(seed in any::<u64>(), steps in proptest::collection::vec(step(), 1..24)) {
-                    check(seed, steps);
-                }
-            )*
-        }
-    };
-}
-
-no_sequence_of_calls_panics_or_leaks! {
-    no_sequence_of_calls_panics_or_leaks_1
-    no_sequence_of_calls_panics_or_leaks_2
-    no_sequence_of_calls_panics_or_leaks_3
-    no_sequence_of_calls_panics_or_leaks_4
 }
