@@ -4,7 +4,7 @@
 //! | module | what it has |
 //! | --- | --- |
 //! | [`prelude`] | what a test needs: `use sim::prelude::*` |
-//! | [`time`], [`net`], [`rand`], [`signal`] | what code inside a node uses, with tokio's names and signatures |
+//! | [`time`], [`net`], [`fs`], [`rand`], [`signal`] | what code inside a node uses, with tokio's names and signatures |
 //! | [`Sim`], [`Node`] | the machine room: nodes, their life and death, what happens when |
 //! | [`sim_test`] | a test that runs under many seeds |
 //! | [`Builder`], [`sweep`] | runs outside of tests: one seed, or many |
@@ -55,7 +55,7 @@ pub use sim_core::{
     JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Verdict, spawn,
     spawn_local, spawn_named, yield_now,
 };
-pub use sim_core::{Config, codec, decision, rand, run, signal, time};
+pub use sim_core::{Config, codec, decision, fs, rand, run, signal, time};
 pub use sim_hooks::{buggify, buggify_knob};
 /// The same as [`sim_test`], under a name by which rstest knows an asynchronous test: `#[rstest] #[case(1)] #[sim::test]`.
 pub use sim_macros::sim_test as test;
@@ -68,6 +68,7 @@ pub use sim_run::{
 
 /// What a test needs: `use sim::prelude::*`.
 pub mod prelude {
+    pub use crate::fs::DiskExt;
     pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
     pub use crate::{JoinHandle, JoinSet, Node, Sim, sim_test, spawn};
     pub use std::time::Duration;

@@ -8,6 +8,7 @@
 //! | [`time`] | virtual time as nodes see it: sleeps, timeouts, intervals |
 //! | `executor` | tasks, wakers, schedules, the CPU model |
 //! | `node` | machines and processes, their life and death |
+//! | [`fs`] | the disk of each node, and what a power cut leaves of it |
 //! | [`trace`] | the log of events |
 //! | [`rand`], [`signal`], [`codec`], [`host`], [`panics`] | what programs, other crates and guards ask of the world |
 //! | [`hash`], [`slab`] | pinned mixing functions; values with generational keys |
@@ -35,6 +36,7 @@ mod config;
 pub mod decision;
 mod executor;
 mod failure;
+pub mod fs;
 pub mod hash;
 mod hooks;
 pub mod host;

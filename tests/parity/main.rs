@@ -37,6 +37,8 @@ parity! {
         wrong_types take_error datagrams datagrams_keep_their_bounds datagram_errors too_large_a_datagram
         a_slow_receiver_holds_senders_up pairs_of_datagrams a_peer_that_is_gone only_the_peer_is_heard
         a_peer_that_turns_away shutdown_of_datagrams sockets_before_use many_accept;
+    files: write_and_read positions lengths append open_options names_that_are_wrong directories rename hard_links
+        unlinked_files_live_on symbolic_links metadata clones_share_their_position syncs concurrent_tasks;
     dns: names_that_cannot_be text_that_is_no_address literals_need_no_names localhost every_address_is_tried
         the_last_error_counts nothing_to_try;
     clock: sleeps_end_in_the_order_of_their_deadlines time_passes_while_waiting a_sleep_is_reset

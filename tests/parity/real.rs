@@ -1,7 +1,8 @@
 //! Real: tokio on this machine's loopback.
 
 /// What is inherent in the simulation.
-pub use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+pub use tokio::fs::{self, File, OpenOptions};
+pub use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 pub use tokio::net::{
     TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener, UnixSocket,
     UnixStream, lookup_host,
@@ -54,10 +55,17 @@ impl Drop for Folder {
 
 pub use std::fs::remove_file as unlink;
 
+/// tokio's files are closed, and what they had buffered is written, some time after they are dropped.
+pub async fn settle() {
+    tokio::task::spawn_blocking(|| ()).await.unwrap();
+}
+
 #[path = "clock.rs"]
 pub mod clock;
 #[path = "dns.rs"]
 pub mod dns;
+#[path = "files.rs"]
+pub mod files;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

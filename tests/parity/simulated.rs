@@ -1,5 +1,6 @@
 //! Simulated: servers are on a machine of their own, behind a link.
 
+pub use sim::fs::{self, File, OpenOptions};
 pub use sim::net::unix::unlink;
 pub use sim::net::{
     TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener, UnixSocket,
@@ -45,6 +46,11 @@ impl Folder {
 pub mod clock;
 #[path = "dns.rs"]
 pub mod dns;
+/// What is dropped is closed.
+pub async fn settle() {}
+
+#[path = "files.rs"]
+pub mod files;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

@@ -87,6 +87,8 @@ pub(crate) struct Executor {
     names: BTreeMap<Key, Rc<str>>,
     /// What tasks panicked with whose handles have not asked yet.
     panics: BTreeMap<Key, Panic>,
+    /// Until when tasks pay for what they have done, ns of world time; `u64::MAX` until the end is known.
+    debts: BTreeMap<Key, u64>,
     ready: Ready,
     strategy: Strategy,
     pool: Pool,
@@ -116,6 +118,7 @@ impl Executor {
             free: Vec::new(),
             names: BTreeMap::new(),
             panics: BTreeMap::new(),
+            debts: BTreeMap::new(),
             ready: Ready::new(),
             strategy: Strategy::Fifo,
             pool: Pool::new(),
@@ -130,6 +133,7 @@ impl Executor {
         self.rests.clear();
         self.free.clear();
         self.names.clear();
+        self.debts.clear();
         self.ready.clear();
         self.strategy = Strategy::new(schedule, seed);
         self.burst = 0;
@@ -372,6 +376,9 @@ impl Kernel {
     /// Parks the task of a paused process, or puts its poll off until a core is free; false when it may run.
     #[cold]
     fn hinder(&mut self, key: Key) -> bool {
+        if !self.executor.debts.is_empty() && self.owes(key) {
+            return true;
+        }
         let now = self.now();
         let node = self.executor.slots[key.slot() as usize].node;
         let machine = &mut self.machines[node.0 as usize];
@@ -401,6 +408,60 @@ impl Kernel {
         self.stats.put_off += 1;
         self.push_event(start, name, What::Resume(key));
         true
+    }
+
+    /// Puts the poll of a task off that still pays for what it did without waiting.
+    fn owes(&mut self, key: Key) -> bool {
+        let Some(&until) = self.executor.debts.get(&key) else { return false };
+        if until <= self.now() {
+            self.executor.debts.remove(&key);
+            self.hindered -= 1;
+            return false;
+        }
+        self.executor.slots[key.slot() as usize].state = State::PutOff;
+        self.stats.put_off += 1;
+        if until < u64::MAX {
+            let node = self.executor.slots[key.slot() as usize].node;
+            let name = self.name(Kind::Cpu, node.0.into());
+            self.push_event(until, name, What::Resume(key));
+        }
+        true
+    }
+
+    /// When the task that runs now will have paid for what it has done in this poll; now, if it owes nothing.
+    pub(crate) fn debt(&self) -> u64 {
+        let debt = self.current.task.and_then(|key| self.executor.debts.get(&key)).copied();
+        debt.unwrap_or(0).max(self.now())
+    }
+
+    /// The next poll of the task that runs now comes at `until` at the earliest, or with `None` after
+    /// [`Kernel::settle_debts`].
+    pub(crate) fn charge(&mut self, until: Option<u64>) {
+        let Some(key) = self.current.task else { return };
+        let now = self.now();
+        let until = until.unwrap_or(u64::MAX);
+        if until <= now {
+            return;
+        }
+        // What tasks left that ended with a debt goes here.
+        let before = self.executor.debts.len() as u32;
+        self.executor.debts.retain(|_, until| *until > now);
+        let debt = self.executor.debts.entry(key).or_default();
+        *debt = until.max(*debt);
+        self.hindered = self.hindered + self.executor.debts.len() as u32 - before;
+    }
+
+    /// The tasks of a node whose debts have no known end have paid.
+    pub(crate) fn settle_debts(&mut self, node: NodeId) {
+        let open: Vec<Key> =
+            self.executor.debts.iter().filter(|(_, until)| **until == u64::MAX).map(|(&key, _)| key).collect();
+        for key in open {
+            if self.executor.slot(key).is_none_or(|s| s.node == node) {
+                self.executor.debts.remove(&key);
+                self.hindered -= 1;
+                self.resume_poll(key);
+            }
+        }
     }
 
     /// A core is free for a poll that was put off.
