@@ -127,9 +127,15 @@ pub async fn open_options() -> Result<()> {
     assert_eq!(code(File::create_new(at("a")).await), libc::EEXIST);
     assert_eq!(code(OpenOptions::new().write(true).create_new(true).open(at("a")).await), libc::EEXIST);
     assert_eq!(kind(OpenOptions::new().open(at("a")).await), ErrorKind::InvalidInput);
-    assert_eq!(kind(OpenOptions::new().read(true).truncate(true).open(at("a")).await), ErrorKind::InvalidInput);
+    assert_eq!(
+        kind(OpenOptions::new().read(true).truncate(true).open(at("a")).await),
+        ErrorKind::InvalidInput
+    );
     assert_eq!(kind(OpenOptions::new().read(true).create(true).open(at("b")).await), ErrorKind::InvalidInput);
-    assert_eq!(kind(OpenOptions::new().append(true).truncate(true).open(at("a")).await), ErrorKind::InvalidInput);
+    assert_eq!(
+        kind(OpenOptions::new().append(true).truncate(true).open(at("a")).await),
+        ErrorKind::InvalidInput
+    );
     let mut reader = File::open(at("a")).await?;
     let written = match reader.write_all(b"x").await {
         Ok(()) => reader.flush().await,

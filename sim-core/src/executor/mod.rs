@@ -453,8 +453,13 @@ impl Kernel {
 
     /// The tasks of a node whose debts have no known end have paid.
     pub(crate) fn settle_debts(&mut self, node: NodeId) {
-        let open: Vec<Key> =
-            self.executor.debts.iter().filter(|(_, until)| **until == u64::MAX).map(|(&key, _)| key).collect();
+        let open: Vec<Key> = self
+            .executor
+            .debts
+            .iter()
+            .filter(|(_, until)| **until == u64::MAX)
+            .map(|(&key, _)| key)
+            .collect();
         for key in open {
             if self.executor.slot(key).is_none_or(|s| s.node == node) {
                 self.executor.debts.remove(&key);

@@ -1,10 +1,10 @@
 //! Open file descriptions (open(2)): what a program has open, with its position, and the handles that mean one.
 
 use super::errno;
+use super::kernel::device::Work;
+use super::kernel::fault::FaultKind;
 use super::kernel::file::LARGEST;
 use super::kernel::inode::Ino;
-use super::kernel::fault::FaultKind;
-use super::kernel::device::Work;
 use super::lock::Held;
 use super::system::{self, Fs, op_on_drop, with_fs};
 use crate::kernel::Kernel;

@@ -255,7 +255,9 @@ impl Fs {
         }
         k.settle_debts(node);
         for key in self.syncs.keys() {
-            let Some(job) = self.syncs.get(key).filter(|job| job.node == node && job.done.is_none()) else { continue };
+            let Some(job) = self.syncs.get(key).filter(|job| job.node == node && job.done.is_none()) else {
+                continue;
+            };
             let (name, ino) = (job.name, job.ino);
             let traffic = self.volume(k, node).dirty(ino);
             let done = self.volume(k, node).device.done(k.now(), Work::Sync(traffic), 0);
@@ -264,7 +266,8 @@ impl Fs {
     }
 
     fn post(&self, k: &mut Kernel, at: u64, name: Name, tag: u8, key: Key) {
-        let subsystem = self.subsystem.expect("the file systems are attached before anything happens in them");
+        let subsystem =
+            self.subsystem.expect("the file systems are attached before anything happens in them");
         k.post(at, name, subsystem, tag, key);
     }
 
@@ -276,7 +279,8 @@ impl Fs {
         }
         match tag {
             tag::CUT => {
-                let restart = self.syncs.get_mut(key).and_then(|job| job.after.take()).and_then(|p| p.restart);
+                let restart =
+                    self.syncs.get_mut(key).and_then(|job| job.after.take()).and_then(|p| p.restart);
                 self.out.cuts.push((node, restart));
             }
             // A device that hangs is done later.

@@ -186,7 +186,8 @@ impl File {
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes).await?;
         let text = String::from_utf8(bytes);
-        let text = text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8"))?;
+        let text =
+            text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8"))?;
         buffer.push_str(&text);
         Ok(text.len())
     }

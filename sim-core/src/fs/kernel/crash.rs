@@ -51,7 +51,8 @@ enum Mood {
 
 impl Mood {
     fn decide(about: u64, decide: Decide<'_>) -> Mood {
-        [Mood::Keeps, Mood::Loses, Mood::Mixes, Mood::LosesLittle][decide(about, &|draw| below(draw, 4)) as usize % 4]
+        [Mood::Keeps, Mood::Loses, Mood::Mixes, Mood::LosesLittle]
+            [decide(about, &|draw| below(draw, 4)) as usize % 4]
     }
 
     /// How many of the last `n` are lost.

@@ -150,7 +150,9 @@ impl Device {
         let speed = self.speed;
         let (traffic, latency, copied) = match work {
             Work::Call(bytes) => (Traffic::default(), 0, bytes),
-            Work::Read(traffic, bytes) => (traffic, if traffic.requests > 0 { nanos(speed.read) } else { 0 }, bytes),
+            Work::Read(traffic, bytes) => {
+                (traffic, if traffic.requests > 0 { nanos(speed.read) } else { 0 }, bytes)
+            }
             Work::Sync(traffic) => {
                 let write = if traffic.requests > 0 { nanos(speed.write) } else { 0 };
                 (traffic, write.saturating_add(nanos(speed.flush)), 0)
@@ -186,7 +188,11 @@ mod tests {
         let mut device = Device { speed, ..Device::default() };
         let read = |requests, bytes| Work::Read(Traffic { requests, bytes, ..Traffic::default() }, 0);
         assert_eq!(device.done(0, read(1, 4096), 0), 4096, "a byte a ns");
-        assert_eq!(device.done(0, read(10, 4096), 7), 4096 + 10_000 + 7, "behind it, and bound by operations");
+        assert_eq!(
+            device.done(0, read(10, 4096), 7),
+            4096 + 10_000 + 7,
+            "behind it, and bound by operations"
+        );
         assert_eq!(device.done(50_000, read(0, 0), 0), 50_000, "from memory");
         device.slower = 3;
         assert_eq!(device.done(50_000, read(1, 4096), 0), 50_000 + 3 * 4096);

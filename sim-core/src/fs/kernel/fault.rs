@@ -1,8 +1,8 @@
 //! The faults of a disk: what is armed, on which paths, and what it has hit.
 
+use super::Volume;
 use super::file::{Change, PAGE, SECTOR, What, pieces};
 use super::inode::Ino;
-use super::Volume;
 use serde::{Deserialize, Serialize};
 
 /// What goes wrong.
@@ -109,8 +109,7 @@ impl Faults {
     /// The same for a fault that shows later; it is one nearer to its end.
     fn aim(&mut self, kind: FaultKind, path: &[u8]) -> Option<usize> {
         let path = path.strip_prefix(b"/").unwrap_or(path);
-        let matches =
-            |f: &DiskFault| f.active && f.kind == kind && path.starts_with(f.target.as_bytes());
+        let matches = |f: &DiskFault| f.active && f.kind == kind && path.starts_with(f.target.as_bytes());
         let place = self.log.iter().position(matches)?;
         let fault = &mut self.log[place];
         if let Some(left) = &mut fault.left {
@@ -245,7 +244,13 @@ impl Volume {
 
     /// Has a write that was meant for a page hit another one that is on the disk: the next of the file, or one of another
     /// file. Without any it is a lost write.
-    fn misdirect(&mut self, ino: Ino, page: u64, place: usize, hit: impl FnOnce(&mut super::overlay::Overlay)) {
+    fn misdirect(
+        &mut self,
+        ino: Ino,
+        page: u64,
+        place: usize,
+        hit: impl FnOnce(&mut super::overlay::Overlay),
+    ) {
         let next = |disk: &Volume, ino: Ino, from: u64| {
             let file = disk.try_inode(ino)?.file()?;
             file.image.pages.range(from..).find(|&(&p, _)| p * PAGE < file.image.size).map(|(&p, _)| (ino, p))

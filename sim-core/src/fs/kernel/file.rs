@@ -48,9 +48,15 @@ pub(crate) struct Change {
 pub(crate) enum What {
     /// Bytes of one page. `shows` says whether metadata makes them visible: the write took new blocks or made the file
     /// longer, and is in the journal.
-    Write { offset: u64, bytes: Box<[u8]>, shows: bool },
+    Write {
+        offset: u64,
+        bytes: Box<[u8]>,
+        shows: bool,
+    },
     /// Zeros from here to the end of the page, by a truncation.
-    Zero { from: u64 },
+    Zero {
+        from: u64,
+    },
     Size(u64),
     Mode(u32),
 }
@@ -127,7 +133,8 @@ fn zeroed() -> Box<Page> {
 impl File {
     /// Reads into `buffer`; gives how much, and what had to come from the device.
     pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<(usize, Traffic)> {
-        let length = buffer.len().min(usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX));
+        let length =
+            buffer.len().min(usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX));
         let mut traffic = Traffic::default();
         let (mut done, mut previous) = (0, None);
         for (page, within, n) in pieces(offset, length) {
@@ -245,26 +252,32 @@ impl File {
             return Ok(0);
         }
         let mut freed = 0;
+        // The length first: what a journal that ends between the two leaves beyond it is gone.
+        let length = stamp.change(What::Size(size));
         if size < self.size {
             let first = size / PAGE;
             let within = (size % PAGE) as usize;
+            if within > 0 {
+                // An error leaves the file as it was.
+                self.load(first)?;
+            }
+            self.pending.push(length);
             let cut: Vec<u64> = self.pages.range(first..).map(|(&page, _)| page).collect();
             for page in cut {
-                if page == first && within > 0 {
-                    // An error leaves the file as it was.
-                    self.load(page)?;
+                let from = if page == first { size } else { page * PAGE };
+                if from % PAGE > 0 {
                     let bytes = self.pages.get_mut(&page).and_then(|c| c.bytes.as_mut());
                     bytes.into_iter().for_each(|b| b[within..].fill(0));
-                    self.pending.push(stamp.change(What::Zero { from: size }));
                 } else {
                     self.pages.remove(&page);
-                    self.pending.push(stamp.change(What::Zero { from: page * PAGE }));
                     freed += 1;
                 }
+                self.pending.push(stamp.change(What::Zero { from }));
             }
+        } else {
+            self.pending.push(length);
         }
         self.size = size;
-        self.pending.push(stamp.change(What::Size(size)));
         Ok(freed)
     }
 

@@ -16,6 +16,10 @@ mod sync;
 mod tree;
 pub(crate) mod view;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 
 pub use crash::CrashModel;
 pub(crate) use sync::Durability;

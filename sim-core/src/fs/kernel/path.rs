@@ -73,13 +73,7 @@ impl Volume {
             spot = match &*name {
                 b"." => Spot { dir: here, name, last: Last::Dot, ino: Some(here), slash },
                 b".." => Spot { dir: here, name, last: Last::DotDot, ino: Some(dir.parent), slash },
-                _ => Spot {
-                    dir: here,
-                    ino: dir.entries.get(&name).copied(),
-                    name,
-                    last: Last::Name,
-                    slash,
-                },
+                _ => Spot { dir: here, ino: dir.entries.get(&name).copied(), name, last: Last::Name, slash },
             };
             let at_end = left.is_empty();
             let Some(Body::Symlink(target)) = spot.ino.map(|ino| &self.inode(ino).body) else { continue };

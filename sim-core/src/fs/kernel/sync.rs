@@ -56,9 +56,8 @@ impl Volume {
                 return Err(errno::input_output());
             }
         }
-        let wanted = |c: &Change| {
-            c.seq <= upto && (how == Durability::Everything || !matches!(c.what, What::Mode(_)))
-        };
+        let wanted =
+            |c: &Change| c.seq <= upto && (how == Durability::Everything || !matches!(c.what, What::Mode(_)));
         match self.model {
             CrashModel::Lying => {}
             CrashModel::Strict | CrashModel::Chaos => {
@@ -107,7 +106,8 @@ impl Volume {
         let mut mode = None;
         if self.faults.is_armed() {
             self.apply_under_faults(ino, &taken);
-            mode = taken.iter().filter_map(|c| if let What::Mode(m) = c.what { Some(m) } else { None }).last();
+            mode =
+                taken.iter().filter_map(|c| if let What::Mode(m) = c.what { Some(m) } else { None }).last();
         } else if let Ok(file) = self.file_mut(ino) {
             for change in &taken {
                 mode = file.apply(change).or(mode);
@@ -162,7 +162,9 @@ impl Volume {
             return;
         }
         self.writeback_due = now.saturating_add(LOOK);
-        let Some(horizon) = now.checked_sub(EXPIRE).filter(|_| self.model != CrashModel::Strict) else { return };
+        let Some(horizon) = now.checked_sub(EXPIRE).filter(|_| self.model != CrashModel::Strict) else {
+            return;
+        };
         for ino in self.dirty.iter().copied().collect::<Vec<_>>() {
             self.commit_file(ino, |c| c.at <= horizon);
         }
