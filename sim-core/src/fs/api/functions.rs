@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-pub(super) fn bytes<'a>(path: &'a (impl AsRef<Path> + ?Sized)) -> &'a [u8] {
+pub(super) fn bytes(path: &(impl AsRef<Path> + ?Sized)) -> &[u8] {
     path.as_ref().as_os_str().as_bytes()
 }
 

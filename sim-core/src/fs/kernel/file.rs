@@ -356,7 +356,7 @@ impl File {
         let mut content = vec![0; usize::try_from(self.size).unwrap_or(0)];
         for (&page, cached) in &self.pages {
             let bytes = cached.bytes.as_ref().or_else(|| self.image.pages.get(&page));
-            copy_page(&mut content, page, bytes);
+            copy_page(&mut content, page, bytes.map(|b| &**b));
         }
         content
     }
@@ -371,7 +371,7 @@ impl File {
     }
 }
 
-fn copy_page(content: &mut [u8], page: u64, bytes: Option<&Box<Page>>) {
+fn copy_page(content: &mut [u8], page: u64, bytes: Option<&Page>) {
     let start = usize::try_from(page * PAGE).unwrap_or(usize::MAX);
     let (Some(bytes), Some(target)) = (bytes, content.get_mut(start..)) else { return };
     let n = target.len().min(bytes.len());

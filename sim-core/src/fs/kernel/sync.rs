@@ -106,8 +106,7 @@ impl Volume {
         let mut mode = None;
         if self.faults.is_armed() {
             self.apply_under_faults(ino, &taken);
-            mode =
-                taken.iter().filter_map(|c| if let What::Mode(m) = c.what { Some(m) } else { None }).last();
+            mode = taken.iter().rev().find_map(|c| if let What::Mode(m) = c.what { Some(m) } else { None });
         } else if let Ok(file) = self.file_mut(ino) {
             for change in &taken {
                 mode = file.apply(change).or(mode);
