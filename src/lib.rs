@@ -88,6 +88,8 @@ mod book {
     struct Readme;
     #[doc = include_str!("../docs/determinism.md")]
     struct Determinism;
+    #[doc = include_str!("../docs/disk.md")]
+    struct Disk;
     #[doc = include_str!("../docs/guards.md")]
     struct Guards;
     #[doc = include_str!("../docs/http.md")]

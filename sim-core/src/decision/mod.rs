@@ -45,7 +45,7 @@ pub enum Kind {
     Loss = 8,
     /// How much longer than the least latency a packet takes, ns.
     Delay = 9,
-    /// A disk operation, and how much longer than the least time it takes.
+    /// A disk operation, and how much longer than the least time it takes, ns; what of the unsynced a power cut loses.
     Disk = 10,
     /// The priority that a wake gives its task from here on: 0 keeps it, 1 is back to normal, greater even
     /// numbers are sooner, greater odd ones later.
