@@ -51,11 +51,11 @@
 extern crate sim_os as _;
 
 pub use sim_core::{
-    AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, JoinError, JoinHandle,
-    JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Verdict, spawn,
-    spawn_local, spawn_named, yield_now,
+    AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, Fault, JoinError,
+    JoinHandle, JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Swarm,
+    Tolerance, Verdict, spawn, spawn_local, spawn_named, yield_now,
 };
-pub use sim_core::{Config, codec, decision, fs, rand, run, signal, time};
+pub use sim_core::{Config, codec, decision, fault, fs, rand, run, signal, time};
 pub use sim_hooks::{buggify, buggify_knob};
 /// The same as [`sim_test`], under a name by which rstest knows an asynchronous test: `#[rstest] #[case(1)] #[sim::test]`.
 pub use sim_macros::sim_test as test;
@@ -70,7 +70,7 @@ pub use sim_run::{
 pub mod prelude {
     pub use crate::fs::DiskExt;
     pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
-    pub use crate::{JoinHandle, JoinSet, Node, Sim, sim_test, spawn};
+    pub use crate::{JoinHandle, JoinSet, Node, Sim, Swarm, Tolerance, sim_test, spawn};
     pub use std::time::Duration;
 
     /// A result whose error can be anything that displays itself: what the body of a test may return.

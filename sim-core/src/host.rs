@@ -35,12 +35,12 @@ pub fn fill(buffer: &mut [u8]) -> bool {
 
 /// The monotonic clock of the current node, ns.
 pub fn monotonic() -> Option<u64> {
-    world::try_with(|w| w.try_kernel().map(|k| k.monotonic().saturating_add(w.passed()))).flatten()
+    world::try_with(|w| w.try_kernel().map(|mut k| k.monotonic().saturating_add(w.passed()))).flatten()
 }
 
 /// The wall clock of the current node, ns since 1970.
 pub fn realtime() -> Option<u64> {
-    world::try_with(|w| w.try_kernel().map(|k| k.realtime().saturating_add(w.passed()))).flatten()
+    world::try_with(|w| w.try_kernel().map(|mut k| k.realtime().saturating_add(w.passed()))).flatten()
 }
 
 /// How many cores the current node has: one, unless it was given more.

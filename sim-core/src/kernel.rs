@@ -7,6 +7,7 @@ use crate::clock::{ClockError, Due, EventKey, Events, What};
 use crate::decision::{Deviation, Kind, Name, Naming, Source};
 use crate::executor::{BoxTask, Executor, waker};
 use crate::failure::{Failure, FailureKind};
+use crate::fault::{Aspect, FaultLog};
 use crate::hash::{BuildMix, Map, chain, mix};
 use crate::node::{Exited, Machine, NodeId};
 use crate::outcome::Stats;
@@ -71,6 +72,7 @@ pub struct Kernel {
     pub(crate) current: Current,
     pub(crate) stats: Stats,
     pub(crate) log: Option<Box<Log>>,
+    pub(crate) faults: FaultLog,
     exited: Vec<Exited>,
     /// A failure or the return of a program waits to be looked at.
     attention: bool,
@@ -110,6 +112,7 @@ impl Kernel {
             current: Current::HARNESS,
             stats: Stats::NONE,
             log: None,
+            faults: FaultLog::new(),
             exited: Vec::new(),
             attention: false,
             wakes_seen: 0,
@@ -138,6 +141,7 @@ impl Kernel {
         self.current = Current::HARNESS;
         self.stats = Stats::NONE;
         self.log = config.record.then(Box::default);
+        self.faults.reset();
         self.exited.clear();
         self.attention = false;
         self.wakes_seen = waker::wakes_left();
@@ -326,6 +330,11 @@ impl Kernel {
         (mix(self.draw_key.rotate_left(17) ^ name) >> 32) as u32
     }
 
+    /// The seed that decisions are drawn from now: it changes in the middle of a spliced run.
+    pub(crate) fn drawn_from(&self) -> u64 {
+        self.source.seed(self.now)
+    }
+
     /// A timer on the current node's monotonic clock.
     #[inline]
     pub(crate) fn timer(&mut self, deadline: u64, what: What) -> EventKey {
@@ -348,13 +357,28 @@ impl Kernel {
 
     /// What the current node's monotonic clock shows, ns.
     #[inline]
-    pub(crate) fn monotonic(&self) -> u64 {
-        self.machines[self.current.node.0 as usize].clock.monotonic(self.now)
+    pub(crate) fn monotonic(&mut self) -> u64 {
+        let node = self.current.node;
+        let clock = &self.machines[node.0 as usize].clock;
+        let shown = clock.monotonic(self.now);
+        if clock.drift_ppm() != 0 {
+            self.fault_told(node, Aspect::Drift);
+        }
+        shown
     }
 
     /// What the current node's wall clock shows, ns since 1970.
-    pub(crate) fn realtime(&self) -> u64 {
-        self.machines[self.current.node.0 as usize].clock.realtime(self.now)
+    pub(crate) fn realtime(&mut self) -> u64 {
+        let node = self.current.node;
+        self.fault_told(node, Aspect::Drift);
+        self.fault_told(node, Aspect::Offset);
+        self.machines[node.0 as usize].clock.realtime(self.now)
+    }
+
+    /// By how much a node's wall clock is ahead of the world's, ns.
+    pub(crate) fn clock_off(&self, node: NodeId) -> i128 {
+        let exact = i128::from(self.epoch) + i128::from(self.now);
+        i128::from(self.machine(node).clock.realtime(self.now)) - exact
     }
 
     /// Changes the rate of a node's clock, and with it when its timers are due.

@@ -7,6 +7,7 @@
 //! | [`decision`] | what could have gone another way: names, sources, deviations |
 //! | [`time`] | virtual time as nodes see it: sleeps, timeouts, intervals |
 //! | `executor` | tasks, wakers, schedules, the CPU model |
+//! | [`fault`] | the fault log, families of faults, the nemesis that plans them |
 //! | `node` | machines and processes, their life and death |
 //! | [`fs`] | the disk of each node, and what a power cut leaves of it |
 //! | [`trace`] | the log of events |
@@ -36,6 +37,7 @@ mod config;
 pub mod decision;
 mod executor;
 mod failure;
+pub mod fault;
 pub mod fs;
 pub mod hash;
 mod hooks;
@@ -59,6 +61,7 @@ pub use executor::{
     yield_now,
 };
 pub use failure::{Failure, FailureKind};
+pub use fault::{Fault, Swarm, Tolerance};
 pub use kernel::Kernel;
 pub use node::{Clock, Death, ExitPolicy, HARNESS, Machine, Node, NodeId, PanicPolicy, Program, Verdict};
 pub use outcome::{Outcome, Stats};

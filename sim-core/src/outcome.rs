@@ -1,6 +1,7 @@
 //! What a run leaves: its result, its trace hash, what it counted.
 
 use crate::Failure;
+use crate::fault::Fault;
 use crate::trace::Log;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -17,6 +18,8 @@ pub struct Outcome<T> {
     pub now: Duration,
     /// What was counted.
     pub stats: Stats,
+    /// Every injected or vetoed fault, in the order of their start.
+    pub faults: Vec<Fault>,
     /// Events and deviations, if the configuration asked for them.
     pub log: Option<Log>,
     /// What the reader should know although the run did not fail, such as wakes from other threads.
@@ -46,6 +49,10 @@ pub struct Stats {
     pub bytes: u64,
     /// Processes that died, were stopped or returned.
     pub deaths: u64,
+    /// Faults injected, by hand or by the nemesis.
+    pub faults: u64,
+    /// Faults that were planned and vetoed.
+    pub vetoes: u64,
     /// Wakes that came from other operating-system threads.
     pub foreign_wakes: u64,
     /// The most tasks alive at once; over several runs, the most in one.
@@ -66,6 +73,8 @@ impl Stats {
         lost: 0,
         bytes: 0,
         deaths: 0,
+        faults: 0,
+        vetoes: 0,
         foreign_wakes: 0,
         most_tasks: 0,
         most_events: 0,
@@ -84,6 +93,8 @@ impl AddAssign for Stats {
         self.lost += other.lost;
         self.bytes += other.bytes;
         self.deaths += other.deaths;
+        self.faults += other.faults;
+        self.vetoes += other.vetoes;
         self.foreign_wakes += other.foreign_wakes;
         self.most_tasks = self.most_tasks.max(other.most_tasks);
         self.most_events = self.most_events.max(other.most_events);

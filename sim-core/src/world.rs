@@ -4,6 +4,7 @@
 //! destructor, an action) does so here, when nothing is borrowed.
 
 use crate::executor::{BoxTask, Joined, Label, spawn_on, waker};
+use crate::fault::{Family, Nemesis};
 use crate::kernel::{Current, Kernel, Step};
 use crate::node::{Death, HARNESS, NodeId};
 use crate::slab::{Key, Slab};
@@ -37,6 +38,14 @@ pub trait Subsystem: Sync {
     fn event(&self, world: &World, tag: u8, key: Key);
     /// A process is about to end; its tasks have not been dropped yet.
     fn process_died(&self, world: &World, node: NodeId, death: Death);
+    /// The machine of a node has lost its disks, after a power cut.
+    fn wiped(&self, _world: &World, _node: NodeId) {}
+    /// Every fault of this subsystem is to end, those that nobody holds any more too.
+    fn heal(&self, _world: &World) {}
+    /// The families of faults that it can inject; see [`Family`].
+    fn families(&self) -> &'static [&'static dyn Family] {
+        &[]
+    }
     /// The run is over: forget everything, keep the memory.
     fn world_ended(&self, world: &World);
 }
@@ -50,6 +59,7 @@ pub struct World {
     subsystems: RefCell<Vec<&'static dyn Subsystem>>,
     actions: RefCell<Slab<Box<dyn FnOnce()>>>,
     random: RefCell<Option<ChaCha8Rng>>,
+    pub(crate) nemesis: RefCell<Nemesis>,
     /// Calls to the host that this run may make, and how often it did.
     allowed: RefCell<Vec<(String, u64)>>,
     /// A violation is being written down: what that takes is no violation.
@@ -178,6 +188,7 @@ impl World {
             subsystems: RefCell::new(Vec::new()),
             actions: RefCell::new(Slab::new()),
             random: RefCell::new(None),
+            nemesis: RefCell::new(Nemesis::new()),
             allowed: RefCell::new(Vec::new()),
             accusing: Cell::new(false),
             passed: Cell::new(0),
@@ -254,6 +265,11 @@ impl World {
     /// Keeps an action for its event; one of a dead process is dropped.
     pub(crate) fn add_action(&self, action: Box<dyn FnOnce()>) -> Option<Key> {
         self.acts().then(|| self.actions.borrow_mut().insert(action))
+    }
+
+    /// Takes an action back, for the caller to drop when nothing is borrowed.
+    pub(crate) fn take_action(&self, key: Key) -> Option<Box<dyn FnOnce()>> {
+        self.actions.borrow_mut().remove(key)
     }
 
     /// The generator for the next application randomness: the seed's key, and a name by cause as nonce.
@@ -484,7 +500,8 @@ impl World {
             ));
         }
         let now = Duration::from_nanos(kernel.now());
-        Outcome { result, trace: kernel.trace(), now, stats, log: kernel.log.take().map(|l| *l), notes }
+        let (trace, faults, log) = (kernel.trace(), kernel.faults.take(), kernel.log.take().map(|l| *l));
+        Outcome { result, trace, now, stats, faults, log, notes }
     }
 
     /// Takes everything down. Nothing that a destructor does now has an effect, and a panic in one is not a finding:
@@ -502,9 +519,10 @@ impl World {
         }
         let wakers = self.kernel().clear_events();
         let actions = std::mem::take(&mut *self.actions.borrow_mut());
+        let nemesis = std::mem::take(&mut *self.nemesis.borrow_mut());
         // The machines stay until the next run: a destructor may still ask for the time.
         let programs = self.kernel().take_programs();
-        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, programs))));
+        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, nemesis, programs))));
         panics::forget();
     }
 }

@@ -6,6 +6,7 @@
 //! | `link` | parameters of links, topology, what becomes of a packet, [`NetExt`] |
 //! | `tcp`, `udp`, [`unix`] | kernels: plain data and non-blocking operations |
 //! | `dns` | names to addresses |
+//! | `fault` | the families of faults that the nemesis has of the network |
 //! | [`readiness`] | what would not wait, who waits, sets as in epoll(7) |
 //! | `api` | sockets with tokio's names and signatures |
 //! | [`rpc`] | typed request and reply |
@@ -46,6 +47,7 @@
 mod api;
 mod dns;
 mod errno;
+mod fault;
 mod handle;
 mod link;
 mod network;

@@ -15,6 +15,7 @@ use crate::traffic::Traffic;
 use crate::udp::{Datagram, Groups, Socket};
 use crate::unix::Unix;
 use sim_core::decision::{Kind, Name};
+use sim_core::fault::Family;
 use sim_core::kernel::Kernel;
 use sim_core::slab::{Key, Slab};
 use sim_core::world::{self, Subsystem, SubsystemId, World, WorldId};
@@ -167,6 +168,14 @@ impl Subsystem for NetSubsystem {
 
     fn process_died(&self, world: &World, node: NodeId, death: Death) {
         with_net(world, |net, k| net.process_died(k, node, death));
+    }
+
+    fn heal(&self, world: &World) {
+        with_net(world, Net::heal);
+    }
+
+    fn families(&self) -> &'static [&'static dyn Family] {
+        crate::fault::FAMILIES
     }
 
     fn world_ended(&self, _world: &World) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sim_core::{Config, Failure, FailureKind, Log, Outcome, Schedule, Sim, Stats, codec};
+use sim_core::{Config, Failure, FailureKind, Fault, Log, Outcome, Schedule, Sim, Stats, codec};
 
 use crate::isolate::{Death, End};
 
@@ -23,6 +23,8 @@ pub struct Run<T> {
     pub now: Duration,
     /// What it consisted of.
     pub stats: Stats,
+    /// Every injected or vetoed fault, in the order of their start.
+    pub faults: Vec<Fault>,
     /// Remarks of the simulator, such as wakes from foreign threads.
     pub notes: Vec<String>,
     /// What it printed, shortened in the middle; empty where it ran as a thread.
@@ -36,6 +38,7 @@ pub(crate) struct Wire<T> {
     pub(crate) trace: u64,
     pub(crate) now: Duration,
     pub(crate) stats: Stats,
+    pub(crate) faults: Vec<Fault>,
     pub(crate) notes: Vec<String>,
     pub(crate) log: Option<Log>,
 }
@@ -82,8 +85,8 @@ impl Shape {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(message)) => Err(failure_of_body(site, message, outcome.now)),
         };
-        let Outcome { trace, now, stats, log, notes, .. } = outcome;
-        encode(&Wire { result, trace, now, stats, notes, log })
+        let Outcome { trace, now, stats, faults, log, notes, .. } = outcome;
+        encode(&Wire { result, trace, now, stats, faults, notes, log })
     }
 }
 
@@ -134,7 +137,15 @@ impl<T: DeserializeOwned> Wire<T> {
     }
 
     fn empty(result: Result<T, Failure>) -> Wire<T> {
-        Wire { result, trace: 0, now: Duration::ZERO, stats: Stats::default(), notes: Vec::new(), log: None }
+        Wire {
+            result,
+            trace: 0,
+            now: Duration::ZERO,
+            stats: Stats::default(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+            log: None,
+        }
     }
 
     /// Compares with the second run of the same seed; where they differ, that is the failure.
@@ -167,13 +178,13 @@ impl<T: DeserializeOwned> Wire<T> {
     }
 
     pub(crate) fn into_run(self, seed: u64, output: String) -> Run<T> {
-        let Wire { result, trace, now, stats, notes, .. } = self;
-        Run { seed, result, trace, now, stats, notes, output }
+        let Wire { result, trace, now, stats, faults, notes, .. } = self;
+        Run { seed, result, trace, now, stats, faults, notes, output }
     }
 
     pub(crate) fn into_outcome(self) -> Outcome<T> {
-        let Wire { result, trace, now, stats, notes, log } = self;
-        Outcome { result, trace, now, stats, log, notes }
+        let Wire { result, trace, now, stats, faults, notes, log } = self;
+        Outcome { result, trace, now, stats, faults, log, notes }
     }
 }
 

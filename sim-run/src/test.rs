@@ -14,9 +14,11 @@ use crate::{Isolate, Note, Seeds};
 
 /// Runs of a test that does not say how many.
 const RUNS: u64 = 32;
-/// Lines of a failure's details, of the simulator's remarks, and of its log, that its message has room for.
+/// Lines of a failure's details, of the simulator's remarks, of its faults, the last first, and of its log, that its
+/// message has room for.
 const DETAILS: usize = 6;
 const NOTES: usize = 2;
+const FAULTS: usize = 6;
 const LOG: usize = 8;
 
 /// What the attribute and the compiler say of a test.
@@ -230,7 +232,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// At most 30 lines.
+    /// At most 36 lines.
     fn text(&self) -> String {
         let Err(failure) = &self.run.result else { return String::new() };
         let again = self.again.as_ref().and_then(|run| run.result.as_ref().err());
@@ -251,6 +253,8 @@ impl Report<'_> {
         self.place(&mut text, failure, seen);
         let _ = writeln!(text, "  signature: {}", failure.signature());
         lines(&mut text, "    ", &failure.details.join("\n"), DETAILS);
+        let faults: Vec<String> = self.run.faults.iter().rev().map(ToString::to_string).collect();
+        lines(&mut text, "  fault: ", &faults.join("\n"), FAULTS);
         lines(&mut text, "  note: ", &self.run.notes.join("\n"), NOTES);
         if let Some(again) = &self.again {
             let crashed = failure.kind == FailureKind::Crash;

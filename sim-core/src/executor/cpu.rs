@@ -4,6 +4,7 @@
 //! cost, a task's next poll waits until a core is free, packets arrive in between, queues build up. Slow CPU, a
 //! pause of a garbage collector and overload are this one mechanism.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The cores of a node.
@@ -32,6 +33,11 @@ impl Cpu {
 
     pub(crate) fn set_cost(&mut self, least: Duration, most: Duration) {
         self.cost = (crate::clock::nanos(least), crate::clock::nanos(most));
+    }
+
+    /// What a poll costs, at least and at most.
+    pub(crate) fn cost(&self) -> RangeInclusive<Duration> {
+        Duration::from_nanos(self.cost.0)..=Duration::from_nanos(self.cost.1)
     }
 
     /// The polls that the cores were taken for will not come: their process is dead.

@@ -21,6 +21,7 @@ pub(crate) use task::{BoxTask, Joined, Label, Removed, spawn_on};
 
 use crate::clock::What;
 use crate::decision::{Kind, Name};
+use crate::fault::Aspect;
 use crate::hash::{below, h};
 use crate::kernel::{Current, Kernel};
 use crate::node::NodeId;
@@ -389,6 +390,7 @@ impl Kernel {
         if machine.paused || machine.frozen {
             s.state = State::Parked;
             machine.parked.push(key);
+            self.fault_told(node, Aspect::Still);
             return true;
         }
         if s.charged || !machine.cpu.is_on() {
@@ -406,6 +408,7 @@ impl Kernel {
         }
         s.state = State::PutOff;
         self.stats.put_off += 1;
+        self.fault_told(node, Aspect::Slow);
         self.push_event(start, name, What::Resume(key));
         true
     }

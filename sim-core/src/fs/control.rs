@@ -405,23 +405,6 @@ impl Disk {
     }
 }
 
-impl Node {
-    /// Takes the power away, and the disk with it: the machine that starts again has an empty one.
-    ///
-    /// # Panics
-    /// On the harness.
-    #[track_caller]
-    pub fn wipe(self) {
-        self.power_cut();
-        op(|fs, k| {
-            if k.actor().is_some() {
-                let at = system::at(k, self.id());
-                fs.volume(k, self.id()).clear(at);
-            }
-        });
-    }
-}
-
 impl Fs {
     fn end_fault(&mut self, k: &mut Kernel, node: NodeId, place: usize) {
         let volume = self.volume(k, node);

@@ -151,6 +151,13 @@ impl Subsystem for FsSubsystem {
         with_fs(world, |fs, k| fs.process_died(k, node, death));
     }
 
+    fn wiped(&self, world: &World, node: NodeId) {
+        with_fs(world, |fs, k| {
+            let at = at(k, node);
+            fs.volume(k, node).clear(at);
+        });
+    }
+
     fn world_ended(&self, _world: &World) {
         let left = FS.with(|cell| std::mem::take(&mut *cell.borrow_mut()));
         drop(left);

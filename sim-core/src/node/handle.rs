@@ -3,6 +3,7 @@
 use super::life::STOP_WITHIN;
 use super::{Death, ExitPolicy, Machine, NodeId, PanicPolicy, Verdict};
 use crate::executor::{JoinHandle, Label, spawn_on};
+use crate::fault::{Aspect, Parameter, Value};
 use crate::slab::Key;
 use crate::world::{self, World, WorldId};
 use std::fmt;
@@ -90,6 +91,11 @@ impl fmt::Debug for Node {
 impl Node {
     pub(crate) fn new(world: WorldId, id: NodeId) -> Self {
         Node { world, id }
+    }
+
+    /// Of the simulation that runs here.
+    pub(crate) fn new_here(id: NodeId) -> Self {
+        Node { world: world::with(World::id), id }
     }
 
     #[track_caller]
@@ -245,6 +251,11 @@ impl Node {
             let mut kernel = w.kernel();
             kernel.machine_mut(self.id).cpu.set_cost(least, most);
             kernel.look(self.id);
+            if most.is_zero() {
+                return kernel.fault_lets_go(self.id, Aspect::Slow);
+            }
+            let cost = Parameter::time("poll cost up to", most);
+            kernel.fault_holds(self.id, Aspect::Slow, "slow-cpu", Some(cost));
         });
         self
     }
@@ -277,21 +288,43 @@ impl Node {
     /// effect on the world.
     #[track_caller]
     pub fn kill(self) {
-        self.end(Death::Kill);
+        self.end(Death::Kill, "kill");
     }
 
     /// Takes the power away: peers hear nothing, and nothing of the process remains but what its disk has synced.
     #[track_caller]
     pub fn power_cut(self) {
-        self.end(Death::PowerCut);
+        self.end(Death::PowerCut, "power-cut");
+    }
+
+    /// Takes the power away, and the disk with it: the machine that starts again has an empty one.
+    ///
+    /// # Panics
+    /// On the harness.
+    #[track_caller]
+    pub fn wipe(self) {
+        let had_power = self.is_up();
+        self.end(Death::PowerCut, "wipe");
+        self.with(|w| {
+            if w.acts() {
+                if !had_power {
+                    w.kernel().fault_holds(self.id, Aspect::Dead, "wipe", None);
+                }
+                w.for_subsystems(|s| s.wiped(w, self.id));
+            }
+        });
     }
 
     #[track_caller]
-    fn end(self, death: Death) {
+    fn end(self, death: Death, family: &'static str) {
         self.not_the_harness("be killed");
         self.with(|w| {
-            if w.acts() && w.kernel().machine(self.id).up {
-                w.end_process(self.id, death);
+            if !w.acts() || !w.kernel().machine(self.id).up {
+                return;
+            }
+            let fault = w.kernel().fault_holds(self.id, Aspect::Dead, family, None);
+            if w.end_process(self.id, death) {
+                w.kernel().fault_effect(fault);
             }
         });
     }
@@ -301,7 +334,13 @@ impl Node {
     pub fn start(self) {
         self.with(|w| {
             if w.acts() {
-                w.kernel().machine_mut(self.id).up = true;
+                let mut kernel = w.kernel();
+                let machine = kernel.machine_mut(self.id);
+                machine.up = true;
+                if machine.program.is_none() {
+                    kernel.fault_lets_go(self.id, Aspect::Dead);
+                }
+                drop(kernel);
                 w.boot_after(self.id, Duration::ZERO);
             }
         });
@@ -310,7 +349,7 @@ impl Node {
     /// Kills the process, if there is one, and starts the program.
     #[track_caller]
     pub fn restart(self) {
-        self.end(Death::Kill);
+        self.kill();
         self.start();
     }
 
@@ -414,17 +453,35 @@ impl Clock {
         if let Err(error) = set {
             panic!("{error}");
         }
+        self.0.with(|w| {
+            let drift = Parameter::new("drift", Value::Ppm(ppm));
+            match ppm {
+                0 => w.kernel().fault_lets_go(self.0.id, Aspect::Drift),
+                _ => _ = w.kernel().fault_holds(self.0.id, Aspect::Drift, "clock-drift", Some(drift)),
+            }
+        });
         self
     }
 
     /// Steps the wall clock by so many nanoseconds, forward or back, as an operator or ntpd does.
     #[track_caller]
     pub fn step(self, nanos: i64) -> Self {
+        self.shift(nanos, "clock-step")
+    }
+
+    #[track_caller]
+    fn shift(self, nanos: i64, family: &'static str) -> Self {
         self.0.not_the_harness("be off");
         self.0.with(|w| {
             let mut kernel = w.kernel();
             kernel.fold(nanos as u64);
             kernel.machine_mut(self.0.id).clock.step(nanos);
+            let (by, is_off) = (Parameter::new("by", Value::Nanos(nanos)), kernel.clock_off(self.0.id) != 0);
+            if nanos != 0 && is_off {
+                kernel.fault_holds(self.0.id, Aspect::Offset, family, Some(by));
+            } else if !is_off {
+                kernel.fault_lets_go(self.0.id, Aspect::Offset);
+            }
         });
         self
     }
@@ -432,12 +489,8 @@ impl Clock {
     /// Sets how far the wall clock is off the world's, ns; positive is ahead.
     #[track_caller]
     pub fn offset(self, nanos: i64) -> Self {
-        let off = self.0.with(|w| {
-            let kernel = w.kernel();
-            let exact = i128::from(kernel.epoch) + i128::from(kernel.now());
-            i128::from(kernel.machine(self.0.id).clock.realtime(kernel.now())) - exact
-        });
-        self.step(nanos.saturating_sub(i64::try_from(off).unwrap_or(i64::MAX)))
+        let off = self.0.with(|w| w.kernel().clock_off(self.0.id));
+        self.shift(nanos.saturating_sub(i64::try_from(off).unwrap_or(i64::MAX)), "clock-offset")
     }
 
     /// The present drift, ppm.

@@ -5,6 +5,7 @@ use crate::clock::What;
 use crate::decision::Kind;
 use crate::executor::{Removed, spawn_on};
 use crate::failure::{Failure, FailureKind};
+use crate::fault::{Aspect, Window};
 use crate::hash::h;
 use crate::kernel::Current;
 use crate::panics;
@@ -44,6 +45,7 @@ impl World {
             }
             let Some(program) = machine.program.clone() else { return };
             machine.running = true;
+            kernel.fault_lets_go(node, Aspect::Dead);
             kernel.current = Current { task: None, node, dead: false };
             kernel.record(|| Event::new("boot", format!("process {life} starts")));
             program
@@ -55,6 +57,7 @@ impl World {
         };
         let main = spawn_on(self, Some(node), main, label);
         drop(main);
+        self.kernel().danger(Window::Boot, node);
     }
 
     /// The program has returned: its process ends, and what follows is the node's policy.
@@ -82,14 +85,15 @@ impl World {
     }
 
     /// Ends the current process of a node: subsystems first, then its tasks, whose destructors find nothing to act
-    /// on, then those who wait for it.
-    pub(crate) fn end_process(&self, node: NodeId, death: Death) {
+    /// on, then those who wait for it. Gives whether there was anything to end.
+    pub(crate) fn end_process(&self, node: NodeId, death: Death) -> bool {
         self.for_subsystems(|s| s.process_died(self, node, death));
         let (removed, stop_waiters, end_waiters, before) = {
             let mut kernel = self.kernel();
             let removed = kernel.remove_all(Some(node));
             let machine = kernel.machine_mut(node);
             machine.life = machine.life.wrapping_add(1);
+            let running = machine.running;
             machine.up = death != Death::PowerCut;
             machine.frozen = false;
             machine.paused = false;
@@ -101,17 +105,21 @@ impl World {
             let waiters = (machine.stop_waiters.take(), machine.end_waiters.take());
             let life = machine.life;
             kernel.look(node);
+            kernel.fault_lets_go(node, Aspect::Still);
             kernel.stats.deaths += 1;
             kernel.fold(h(node.0.into(), u64::from(life) << 2 | death as u64));
             let before = kernel.current;
             kernel.current = Current { task: None, node, dead: true };
             kernel.record(|| Event::new("death", format!("{death:?}")));
-            (removed, waiters.0, waiters.1, before)
+            (removed, waiters.0, waiters.1, (before, running))
         };
+        let (before, running) = before;
+        let ended = running || !removed.is_empty();
         let waiters = self.drop_tasks(removed);
         drop(stop_waiters);
         self.kernel().current = before;
         waiters.into_iter().chain(end_waiters).for_each(std::task::Waker::wake);
+        ended
     }
 
     /// Drops what is left of tasks; gives back who waits for them. A destructor that panics fails the run.
@@ -167,7 +175,8 @@ impl World {
             let life = machine.life;
             if !machine.handles_stop {
                 drop(kernel);
-                return self.end_process(node, Death::Exit);
+                self.end_process(node, Death::Exit);
+                return;
             }
             let waiters = machine.stop_waiters.take();
             let name = kernel.name(Kind::Timer, node.0.into());
@@ -197,6 +206,11 @@ impl World {
         machine.paused = paused.unwrap_or(machine.paused);
         machine.frozen = frozen.unwrap_or(machine.frozen);
         let (paused, frozen) = (machine.paused, machine.frozen);
+        match (paused, frozen) {
+            (false, false) => kernel.fault_lets_go(node, Aspect::Still),
+            (_, true) => _ = kernel.fault_holds(node, Aspect::Still, "freeze", None),
+            (true, false) => _ = kernel.fault_holds(node, Aspect::Still, "pause", None),
+        }
         kernel.look(node);
         kernel.fold(h(0x571, u64::from(node.0) << 2 | u64::from(paused) << 1 | u64::from(frozen)));
         kernel.record(|| Event::new("still", format!("paused {paused}, frozen {frozen}")));

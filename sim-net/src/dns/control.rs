@@ -3,7 +3,7 @@
 use super::server::{About, Wrong, plain};
 use crate::link::{Latency, find};
 use crate::network::{op, op_on_drop};
-use sim_core::Event;
+use sim_core::fault::{Parameter, Particulars};
 use sim_core::world::WorldId;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -110,8 +110,18 @@ impl Dns {
     #[track_caller]
     fn begin(&self, what: &'static str, wrong: Wrong) -> DnsFault {
         op(|net, k| {
-            let id = net.dns.begin(k, self.about.clone(), wrong);
-            k.record(|| Event::new("dns.fault", format!("fault {id} ({what}) begins")));
+            let fault = k.fault_begins("dns", |k| {
+                let asker = self.about.asker;
+                let asker = asker.map_or("all".to_string(), |node| k.machine(node).name.to_string());
+                let name = self.about.name.as_deref().unwrap_or("any name");
+                let particulars = Particulars {
+                    target: format!("{name} asked by {asker}"),
+                    nodes: self.about.asker.into_iter().collect(),
+                    parameters: Vec::new(),
+                };
+                particulars.with(Parameter::word("answers", what))
+            });
+            let id = net.dns.begin(k, fault, self.about.clone(), wrong);
             DnsFault { world: k.world(), id }
         })
     }
@@ -138,8 +148,8 @@ impl DnsFault {
 impl Drop for DnsFault {
     fn drop(&mut self) {
         op_on_drop(self.world, |net, k| {
-            if net.dns.end(self.id) {
-                k.record(|| Event::new("dns.healed", format!("fault {} ends", self.id)));
+            if let Some(fault) = net.dns.end(self.id) {
+                k.fault_ends(fault);
             }
         });
     }

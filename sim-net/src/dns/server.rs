@@ -4,6 +4,7 @@ use crate::link::Latency;
 use crate::network::Net;
 use sim_core::NodeId;
 use sim_core::decision::{Kind, below};
+use sim_core::fault::FaultId;
 use sim_core::kernel::Kernel;
 use std::collections::BTreeMap;
 use std::io;
@@ -42,12 +43,20 @@ impl About {
     }
 }
 
+/// Something that is wrong, with its number, and its entry in the fault log.
+struct Trouble {
+    id: u64,
+    fault: FaultId,
+    about: About,
+    wrong: Wrong,
+}
+
 /// The name service of a world.
 #[derive(Default)]
 pub(crate) struct Server {
     /// Addresses by name in small letters, besides the names of nodes; no addresses take a node's name away.
     records: BTreeMap<String, Vec<IpAddr>>,
-    faults: Vec<(u64, About, Wrong)>,
+    faults: Vec<Trouble>,
     last_fault: u64,
 }
 
@@ -58,9 +67,9 @@ impl Server {
         self.last_fault = 0;
     }
 
-    /// Ends every fault.
-    pub fn heal(&mut self) {
-        self.faults.clear();
+    /// Ends every fault; gives their entries in the fault log.
+    pub fn heal(&mut self) -> Vec<FaultId> {
+        std::mem::take(&mut self.faults).into_iter().map(|trouble| trouble.fault).collect()
     }
 
     pub(super) fn set(&mut self, name: &str, addresses: Vec<IpAddr>) {
@@ -71,19 +80,19 @@ impl Server {
         self.records.remove(&plain(name));
     }
 
-    pub(super) fn begin(&mut self, k: &Kernel, about: About, mut wrong: Wrong) -> u64 {
+    pub(super) fn begin(&mut self, k: &Kernel, fault: FaultId, about: About, mut wrong: Wrong) -> u64 {
         if let Wrong::Stale(answers) = &mut wrong {
             *answers = self.everything(k);
         }
         self.last_fault += 1;
-        self.faults.push((self.last_fault, about, wrong));
+        self.faults.push(Trouble { id: self.last_fault, fault, about, wrong });
         self.last_fault
     }
 
-    pub(super) fn end(&mut self, fault: u64) -> bool {
-        let before = self.faults.len();
-        self.faults.retain(|f| f.0 != fault);
-        self.faults.len() < before
+    /// Ends a fault, if it is on; gives its entry in the fault log.
+    pub(super) fn end(&mut self, id: u64) -> Option<FaultId> {
+        let i = self.faults.iter().position(|trouble| trouble.id == id)?;
+        Some(self.faults.remove(i).fault)
     }
 
     /// The addresses of a name in small letters: a record, or else a node's.
@@ -121,10 +130,11 @@ impl Net {
             return (0, found(addresses));
         }
         let (mut delay, mut error, mut shuffled) = (0, None, false);
-        for (_, about, wrong) in &self.dns.faults {
+        for Trouble { fault, about, wrong, .. } in &self.dns.faults {
             if !about.covers(asker, &name) {
                 continue;
             }
+            k.fault_effect(*fault);
             match wrong {
                 Wrong::Slow(latency) => {
                     let question = k.name(Kind::Dns, u64::from(asker.0));

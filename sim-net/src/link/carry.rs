@@ -1,7 +1,7 @@
 //! What becomes of one packet: it arrives at an instant, is lost, or is held. The only place that decides about
 //! packets.
 
-use super::topology::{Path, Topology};
+use super::topology::{Path, Topology, What};
 use sim_core::decision::{Kind, Name};
 use sim_core::hash::{below, h, mix};
 use sim_core::kernel::Kernel;
@@ -138,9 +138,11 @@ impl Topology {
     ) -> Delivery {
         let path = self.path(from, to);
         if path.cut {
+            self.credit(k, from, to, What::Cut);
             return Fate::Lost { name }.into();
         }
         if path.held {
+            self.credit(k, from, to, What::Held);
             return Fate::Held { name }.into();
         }
         let target = link_target(from, to);
@@ -152,6 +154,7 @@ impl Topology {
             let ppm = any_of(pieces, path.loss_ppm);
             let lost = |draw| u64::from(hits(draw, ppm));
             if k.decide(h(name, 1), Kind::Loss, target, lost) != 0 {
+                self.credit(k, from, to, What::Lost);
                 return Fate::Lost { name }.into();
             }
         }
@@ -171,6 +174,7 @@ impl Topology {
             damage = k.decide(h(name, 3), Kind::Corrupt, target, corrupt);
             if damage != 0 {
                 self.mishaps.corrupted += 1;
+                self.credit(k, from, to, What::Corrupted);
             }
             if damage == CAUGHT || damage != 0 && (carries == Carries::Segment || bytes == 0) {
                 return Fate::Lost { name }.into();
@@ -180,8 +184,14 @@ impl Topology {
             let ppm = any_of(pieces, path.reordering_ppm);
             let late = |draw| if hits(draw, ppm) { 1 + below(mix(draw), path.reordering_by) } else { 0 };
             let late = k.decide(h(name, 4), Kind::Reorder, target, late);
-            self.mishaps.reordered += u64::from(late != 0);
+            if late != 0 {
+                self.mishaps.reordered += 1;
+                self.credit(k, from, to, What::Reordered);
+            }
             departure = departure.saturating_add(late);
+        }
+        if path.late {
+            self.credit(k, from, to, What::Late);
         }
         let at = departure.saturating_add(delay(k, &path, h(name, 2), target));
         let mut copy = None;
@@ -190,6 +200,7 @@ impl Topology {
             let twice = |draw| u64::from(hits(draw, path.duplication_ppm));
             if k.decide(h(name, 5), Kind::Duplicate, target, twice) != 0 {
                 self.mishaps.duplicated += 1;
+                self.credit(k, from, to, What::Duplicated);
                 let second = departure.saturating_add(delay(k, &path, h(name, 6), target));
                 copy = Some((second, h(name, 7)));
             }

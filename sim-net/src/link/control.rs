@@ -9,7 +9,7 @@ use super::topology::{Parameters, Scope, Side};
 use crate::dns::Dns;
 use crate::network::{Net, op};
 use crate::traffic::Traffic;
-use sim_core::{Event, Sim};
+use sim_core::Sim;
 use std::future::Future;
 
 /// The network of a simulation, as tests steer it.
@@ -137,10 +137,6 @@ pub trait NetExt {
     /// The name service: its records, and what goes wrong with it.
     fn dns(&self) -> Dns;
 
-    /// Ends all partitions, clogs and faults of the name service, forgotten ones too. Parameters of links and records
-    /// stay.
-    fn heal(&self);
-
     /// What happened on the network so far.
     fn traffic(&self) -> Traffic;
 
@@ -233,30 +229,30 @@ impl NetExt for Sim {
 
     #[track_caller]
     fn partition(&self, left: impl IntoNames, right: impl IntoNames) -> Partition {
-        Partition::begin(vec![shapes::sides(find_set(&left), find_set(&right))])
+        Partition::begin(vec![shapes::sides(find_set(&left), find_set(&right))], "two sides")
     }
 
     #[track_caller]
     fn bridge(&self, left: impl IntoNames, bridge: &str, right: impl IntoNames) -> Partition {
         let (left, bridge, right) = (find_set(&left), find(bridge), find_set(&right));
         shapes::check_bridge(&left, bridge, &right);
-        Partition::begin(vec![shapes::sides(left, right)])
+        Partition::begin(vec![shapes::sides(left, right)], "bridge")
     }
 
     #[track_caller]
     fn halves(&self, nodes: impl IntoNames) -> Partition {
-        Partition::begin(shapes::halves(find_set(&nodes)))
+        Partition::begin(shapes::halves(find_set(&nodes)), "halves")
     }
 
     #[track_caller]
     fn majority_ring(&self, nodes: impl IntoNames) -> Partition {
-        Partition::begin(shapes::majority_ring(find_set(&nodes)))
+        Partition::begin(shapes::majority_ring(find_set(&nodes)), "ring")
     }
 
     #[track_caller]
     fn isolate(&self, node: &str) -> Partition {
         let node = find(node);
-        Partition::begin(vec![(Side::These(vec![node]), Side::AllBut(vec![node]))])
+        Partition::begin(vec![(Side::These(vec![node]), Side::AllBut(vec![node]))], "isolate")
     }
 
     #[track_caller]
@@ -283,16 +279,6 @@ impl NetExt for Sim {
 
     fn dns(&self) -> Dns {
         Dns::default()
-    }
-
-    #[track_caller]
-    fn heal(&self) {
-        op(|net, k| {
-            net.topology.clear_barriers();
-            net.dns.heal();
-            net.release(k);
-            k.record(|| Event::new("net.healed", "every barrier ends"));
-        });
     }
 
     #[track_caller]

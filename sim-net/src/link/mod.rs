@@ -15,6 +15,7 @@ mod setting;
 mod shapes;
 mod topology;
 
+pub(crate) use barrier::told;
 pub use barrier::{Clog, Partition};
 pub use control::{Census, NetExt};
 pub use latency::Latency;
@@ -24,4 +25,4 @@ pub use setting::{Bandwidth, Link};
 pub(crate) use carry::{Delivery, Fate, damage};
 pub(crate) use held::{Held, HeldQueue};
 pub(crate) use names::find;
-pub(crate) use topology::Topology;
+pub(crate) use topology::{Disturbance, Parameters, Side, Topology, What};

@@ -1,8 +1,10 @@
 //! The parameters of links, as tests set them.
 
 use super::latency::{LONGEST, Latency};
-use super::topology::{Parameters, Scope};
-use crate::network::op;
+use super::topology::{Parameters, Scope, What};
+use crate::network::{Net, op};
+use sim_core::fault::{Parameter, Value};
+use sim_core::kernel::Kernel;
 use std::time::Duration;
 
 /// One direction, or both, whose parameters are being set. Each setting holds from now on, for packets sent from now
@@ -43,10 +45,10 @@ impl Link {
     #[track_caller]
     fn set(mut self, change: Parameters) -> Self {
         self.set.merge(&change);
-        op(|net, _| {
-            net.topology.set(self.scope, &change);
+        op(|net, k| {
+            net.change(k, self.scope, &change);
             if self.both {
-                net.topology.set(self.scope.reverse(), &change);
+                net.change(k, self.scope.reverse(), &change);
             }
         });
         self
@@ -182,8 +184,38 @@ impl Link {
     #[track_caller]
     pub fn both(mut self) -> Self {
         self.both = true;
-        op(|net, _| net.topology.set(self.scope.reverse(), &self.set));
+        op(|net, k| net.change(k, self.scope.reverse(), &self.set));
         self
+    }
+}
+
+impl Net {
+    /// Sets parameters of one direction. What only hurts, such as a loss, is a fault until it is set back to nothing; a
+    /// latency is one while it is another than at the start of the run.
+    fn change(&mut self, k: &mut Kernel, scope: Scope, change: &Parameters) {
+        let latency = change.latency.filter(|_| k.now() > 0);
+        let latency = latency.map(|latency| (latency, latency != self.topology.calm_latency(scope)));
+        self.topology.set(scope, change);
+        let share = |ppm: Option<u32>| ppm.map(|ppm| (Value::Share(ppm), ppm > 0));
+        let latency = latency.map(|(latency, other)| (Value::Nanos(latency.least_nanos() as i64), other));
+        let hurts = [
+            ("loss", "loss", What::Lost, share(change.loss_ppm)),
+            ("duplication", "duplication", What::Duplicated, share(change.duplication_ppm)),
+            ("reordering", "reordering", What::Reordered, share(change.reordering.map(|r| r.0))),
+            ("corruption", "corruption", What::Corrupted, share(change.corruption_ppm)),
+            ("latency", "least latency", What::Late, latency),
+        ];
+        for (family, parameter, what, set) in hurts {
+            let Some((value, on)) = set else { continue };
+            let begins = on.then(|| {
+                let k = &mut *k;
+                let target = self.topology.told(k, scope);
+                k.fault_begins(family, move |_| target.with(Parameter::new(parameter, value)))
+            });
+            if let Some(ended) = self.topology.stand(scope, what, begins) {
+                k.fault_ends(ended);
+            }
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 
 use super::latency::Latency;
 use sim_core::NodeId;
+use sim_core::fault::{FaultId, Particulars};
 use sim_core::hash::Map;
+use sim_core::kernel::Kernel;
 use std::collections::BTreeMap;
 
 /// What one direction between two machines does to packets.
@@ -31,6 +33,8 @@ pub(crate) struct Path {
     pub cut: bool,
     /// A clog: everything waits until it is released.
     pub held: bool,
+    /// A fault makes its packets take longer.
+    pub late: bool,
     /// Whether anything but latency matters; kept by `refresh`.
     pub rough: bool,
 }
@@ -38,7 +42,7 @@ pub(crate) struct Path {
 impl Path {
     fn refresh(mut self) -> Self {
         let shares = self.loss_ppm | self.duplication_ppm | self.reordering_ppm | self.corruption_ppm;
-        self.rough = self.cut || self.held || shares > 0 || self.bandwidth > 0;
+        self.rough = self.cut || self.held || self.late || shares > 0 || self.bandwidth > 0;
         self
     }
 }
@@ -138,12 +142,60 @@ pub(crate) struct Barrier {
     pub between: Vec<(Side, Side)>,
     pub both_ways: bool,
     pub holds: bool,
+    /// Its entry in the fault log.
+    pub fault: FaultId,
 }
 
 impl Barrier {
     fn lies_across(&self, from: NodeId, to: NodeId) -> bool {
         let one_way = |from, to| self.between.iter().any(|(a, b)| a.contains(from) && b.contains(to));
         one_way(from, to) || self.both_ways && one_way(to, from)
+    }
+}
+
+/// What can happen to a packet that a fault is to blame for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Cut,
+    Held,
+    Late,
+    Lost,
+    Duplicated,
+    Reordered,
+    Corrupted,
+}
+
+/// What the nemesis does to links on top of their parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Disturbance {
+    pub between: Vec<(Side, Side)>,
+    pub what: What,
+    /// What at least holds.
+    pub change: Parameters,
+    pub fault: FaultId,
+}
+
+impl Disturbance {
+    /// Both ways: it is about the link.
+    fn covers(&self, from: NodeId, to: NodeId) -> bool {
+        let one_way = |from, to| self.between.iter().any(|(a, b)| a.contains(from) && b.contains(to));
+        one_way(from, to) || one_way(to, from)
+    }
+
+    fn apply(&self, path: &mut Path) {
+        let change = &self.change;
+        path.loss_ppm = path.loss_ppm.max(change.loss_ppm.unwrap_or(0));
+        path.duplication_ppm = path.duplication_ppm.max(change.duplication_ppm.unwrap_or(0));
+        path.corruption_ppm = path.corruption_ppm.max(change.corruption_ppm.unwrap_or(0));
+        if let Some((ppm, by)) = change.reordering.filter(|(ppm, _)| *ppm > path.reordering_ppm) {
+            (path.reordering_ppm, path.reordering_by) = (ppm, by);
+        }
+        if let Some(latency) = change.latency
+            && latency.least_nanos() > path.latency.least_nanos()
+        {
+            path.latency = latency;
+            path.late = true;
+        }
     }
 }
 
@@ -162,6 +214,11 @@ pub(crate) struct Topology {
     zones: Map<NodeId, ZoneId>,
     barriers: BTreeMap<BarrierId, Barrier>,
     last_barrier: BarrierId,
+    disturbances: Vec<Disturbance>,
+    /// Which settings of the test's own are faults.
+    standing: Vec<(Scope, What, FaultId)>,
+    /// The latency of each rule whose latency was changed in the middle of the run, before that.
+    calm: Vec<(Scope, Latency)>,
     /// The paths that packets have taken since the last change.
     paths: Map<(NodeId, NodeId), Path>,
     /// Until when each link of limited bandwidth that was used is busy, ns.
@@ -188,6 +245,9 @@ impl Default for Topology {
             zones: Map::default(),
             barriers: BTreeMap::new(),
             last_barrier: 0,
+            disturbances: Vec::new(),
+            standing: Vec::new(),
+            calm: Vec::new(),
             paths: Map::default(),
             busy: Map::default(),
             mishaps: Mishaps::default(),
@@ -211,6 +271,7 @@ fn default_path() -> Path {
         mtu: 1500,
         cut: false,
         held: false,
+        late: false,
         rough: false,
     }
 }
@@ -226,6 +287,9 @@ impl Topology {
         self.zones.clear();
         self.barriers.clear();
         self.last_barrier = 0;
+        self.disturbances.clear();
+        self.standing.clear();
+        self.calm.clear();
         self.paths.clear();
         self.busy.clear();
         self.mishaps = Mishaps::default();
@@ -268,6 +332,8 @@ impl Topology {
             path.held |= barrier.holds;
             path.cut |= !barrier.holds;
         }
+        self.disturbances.iter().filter(|d| d.covers(from, to)).for_each(|d| d.apply(&mut path));
+        path.late |= self.standing.iter().any(|s| s.1 == What::Late && self.applies(s.0, from, to));
         let path = path.refresh();
         self.paths.insert((from, to), path);
         path
@@ -275,7 +341,8 @@ impl Topology {
 
     fn changed(&mut self) {
         self.paths.clear();
-        self.plain = self.pairs.is_empty() && self.zone_pairs.is_empty() && self.barriers.is_empty();
+        let rules = self.pairs.len() + self.zone_pairs.len() + self.barriers.len() + self.disturbances.len();
+        self.plain = rules == 0 && self.standing.iter().all(|standing| standing.1 != What::Late);
     }
 
     /// Sets parameters of one direction.
@@ -325,23 +392,106 @@ impl Topology {
     }
 
     /// Edits a barrier that still stands.
-    pub fn edit_barrier(&mut self, id: BarrierId, edit: impl FnOnce(&mut Barrier)) {
+    pub fn edit_barrier(&mut self, id: BarrierId, edit: impl FnOnce(&mut Barrier)) -> Option<&Barrier> {
         if let Some(barrier) = self.barriers.get_mut(&id) {
             edit(barrier);
         }
         self.changed();
+        self.barriers.get(&id)
     }
 
-    /// Whether the barrier stood.
-    pub fn remove_barrier(&mut self, id: BarrierId) -> bool {
-        let stood = self.barriers.remove(&id).is_some();
+    /// The barrier, if it stood.
+    pub fn remove_barrier(&mut self, id: BarrierId) -> Option<Barrier> {
+        let stood = self.barriers.remove(&id);
         self.changed();
         stood
     }
 
-    pub fn clear_barriers(&mut self) {
-        self.barriers.clear();
+    /// Takes all barriers away; gives their faults.
+    pub fn clear_barriers(&mut self) -> Vec<FaultId> {
+        let faults = std::mem::take(&mut self.barriers).into_values().map(|barrier| barrier.fault).collect();
         self.changed();
+        faults
+    }
+
+    /// Adds what the nemesis does to links.
+    pub fn disturb(&mut self, disturbance: Disturbance) {
+        self.disturbances.push(disturbance);
+        self.changed();
+    }
+
+    /// Takes back what a fault does to links.
+    pub fn undisturb(&mut self, fault: FaultId) {
+        self.disturbances.retain(|disturbance| disturbance.fault != fault);
+        self.changed();
+    }
+
+    /// Something has happened to a packet because of a fault: a partition, a clog, a disturbance, or a parameter that
+    /// the test changed. The cost is paid by packets that something happens to.
+    #[cold]
+    pub fn credit(&self, k: &mut Kernel, from: NodeId, to: NodeId, what: What) {
+        for barrier in self.barriers.values().filter(|b| b.lies_across(from, to)) {
+            if what == if barrier.holds { What::Held } else { What::Cut } {
+                k.fault_effect(barrier.fault);
+            }
+        }
+        for disturbance in self.disturbances.iter().filter(|d| d.covers(from, to) && d.what == what) {
+            k.fault_effect(disturbance.fault);
+        }
+        for (scope, of, fault) in &self.standing {
+            if *of == what && self.applies(*scope, from, to) {
+                k.fault_effect(*fault);
+            }
+        }
+    }
+
+    /// The latency that holds for a rule, and the one that did when none of its changes was a fault.
+    pub fn calm_latency(&mut self, scope: Scope) -> Latency {
+        let set = match scope {
+            Scope::Default => None,
+            Scope::Zones(a, b) => self.zone_pairs.get(&(a, b)).and_then(|p| p.latency),
+            Scope::Pair(a, b) => self.pairs.get(&(a, b)).and_then(|p| p.latency),
+        };
+        let now = set.unwrap_or(self.base.latency);
+        match self.calm.iter().find(|(known, _)| *known == scope) {
+            Some((_, calm)) => *calm,
+            None => {
+                self.calm.push((scope, now));
+                now
+            }
+        }
+    }
+
+    /// Where a rule holds, for the fault log.
+    pub fn told(&self, k: &Kernel, scope: Scope) -> Particulars {
+        let node = |node: NodeId| k.machine(node).name.to_string();
+        let zone = |id: ZoneId| {
+            let name = self.zone_names.iter().find(|(_, zone)| **zone == id).map(|(name, _)| name.as_str());
+            name.unwrap_or_default().to_string()
+        };
+        let (target, nodes) = match scope {
+            Scope::Default => ("all links".to_string(), Vec::new()),
+            Scope::Zones(a, b) => (format!("zone {} to zone {}", zone(a), zone(b)), Vec::new()),
+            Scope::Pair(a, b) => (format!("{} to {}", node(a), node(b)), vec![a, b]),
+        };
+        Particulars { target, nodes, parameters: Vec::new() }
+    }
+
+    fn applies(&self, scope: Scope, from: NodeId, to: NodeId) -> bool {
+        match scope {
+            Scope::Default => true,
+            Scope::Zones(a, b) => self.zones.get(&from) == Some(&a) && self.zones.get(&to) == Some(&b),
+            Scope::Pair(a, b) => (a, b) == (from, to),
+        }
+    }
+
+    /// The fault that a test's own setting of a link is, replaced by another or by none; gives the one that ends.
+    pub fn stand(&mut self, scope: Scope, what: What, fault: Option<FaultId>) -> Option<FaultId> {
+        let before = self.standing.iter().position(|s| (s.0, s.1) == (scope, what));
+        let ended = before.map(|i| self.standing.swap_remove(i).2);
+        self.standing.extend(fault.map(|fault| (scope, what, fault)));
+        self.changed();
+        ended
     }
 
     /// How many ordered pairs have state: what the memory of this follows.
@@ -392,11 +542,12 @@ mod tests {
             between: vec![(Side::These(from.into()), Side::These(to.into()))],
             both_ways,
             holds: false,
+            fault: FaultId(0),
         };
         let first = t.add_barrier(cut(&[A], &[B], true));
         let second = t.add_barrier(cut(&[A], &[B], false));
         assert!(t.blocked(A, B) && t.blocked(B, A) && !t.blocked(A, C));
-        assert!(t.remove_barrier(first) && !t.remove_barrier(first));
+        assert!(t.remove_barrier(first).is_some() && t.remove_barrier(first).is_none());
         assert!(t.blocked(A, B) && !t.blocked(B, A), "the one-way partition still stands");
         t.remove_barrier(second);
         assert!(!t.blocked(A, B) && t.plain);
@@ -407,7 +558,7 @@ mod tests {
         let mut t = Topology::default();
         let all_but = Side::AllBut(vec![A]);
         let between = vec![(Side::These(vec![A]), all_but)];
-        let isolate = Barrier { between, both_ways: true, holds: false };
+        let isolate = Barrier { between, both_ways: true, holds: false, fault: FaultId(0) };
         t.add_barrier(isolate);
         assert!(t.blocked(A, NodeId(99)) && t.blocked(NodeId(99), A) && !t.blocked(B, C));
     }

@@ -6,6 +6,7 @@ use crate::errno;
 use crate::link::Fate;
 use crate::network::{Net, tag};
 use crate::readiness::Source;
+use sim_core::NodeId;
 use sim_core::decision::Kind;
 use sim_core::kernel::Kernel;
 use sim_core::slab::Key;
@@ -158,6 +159,18 @@ impl Net {
                 self.fail(k, key, fault);
             }
         }
+    }
+
+    /// Something between two machines resets each of their connections, towards both ends; gives how many ends there were.
+    pub fn reset_between(&mut self, k: &mut Kernel, one: NodeId, other: NodeId) -> usize {
+        let between = |s: &super::Stream| {
+            s.phase == Phase::Open && [(one, other), (other, one)].contains(&(s.node, s.peer_node))
+        };
+        let keys: Vec<_> = self.streams.iter().filter(|(_, s)| between(s)).map(|(key, _)| key).collect();
+        for &key in &keys {
+            self.reset_arrived(k, key);
+        }
+        keys.len()
     }
 
     /// The connection is over for a reason that the application is told. What has arrived can still be read.

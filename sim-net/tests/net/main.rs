@@ -7,6 +7,7 @@ mod close;
 mod connect;
 mod data;
 mod death;
+mod faults;
 mod links;
 mod memory;
 mod names;

@@ -339,7 +339,7 @@ impl State {
                     sim.latency_matrix(["here", "there"], &[[ms(1), ms(40)], [ms(50), ms(2)]]);
                 }
             },
-            Heal => sim.heal(),
+            Heal => drop(sim.heal()),
             Unblock(i) => drop(take(&mut self.barriers, i)),
             Loss(a, b, ppm) if a != b => {
                 sim.link(NODES[a], NODES[b]).loss(f64::from(ppm) / 1e6);

@@ -1,0 +1,34 @@
+//! Faults: what is injected, by hand or by the nemesis, and what is known of it.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `log` | every fault with start, end, fate and effects |
+//! | `family` | the trait by which a subsystem offers faults, and what a slot of the plan draws |
+//! | `builtin` | the families of processes, CPUs and clocks, with the table of their ranges |
+//! | `swarm` | which families a seed meets, and how intensely |
+//! | `tolerance` | what a system can stand, and what would exceed it |
+//! | `nemesis` | plans faults over time from the seed |
+//! | `danger` | moments that faults wait for |
+//! | `heal` | the end of all faults, or of all but those that the tolerance allows |
+//! | `experiment` | faults by hand as a chaos engineer writes them down |
+
+mod builtin;
+mod danger;
+mod experiment;
+mod family;
+mod heal;
+mod log;
+mod nemesis;
+mod swarm;
+mod tolerance;
+
+pub use danger::Window;
+pub use experiment::{Experiment, ExperimentReport, Step};
+pub use family::{End, Family, Injection, Slot, Takes, beginning, noticed, part, then};
+pub use heal::{Core, Healed};
+pub use log::{Fate, Fault, FaultId, Parameter, Particulars, Value};
+pub use swarm::Swarm;
+pub use tolerance::Tolerance;
+
+pub(crate) use log::{Aspect, FaultLog};
+pub(crate) use nemesis::Nemesis;
