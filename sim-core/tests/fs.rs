@@ -606,6 +606,19 @@ fn a_handle_of_another_world_panics_by_name_and_is_dropped_in_silence() {
     plain::<File>();
     plain::<blocking::File>();
     plain::<fs::ReadDir>();
+    fn sent<F: Future + Send>(future: F) {
+        drop(future);
+    }
+    world(|_| async {
+        let mut file = File::create("/a").await.unwrap();
+        sent(file.write_all(b"x"));
+        sent(file.sync_all());
+        sent(file.lock());
+        sent(fs::read("/a"));
+        sent(fs::create_dir_all("/d/e"));
+        sent(fs::read_dir("/"));
+        sent(fs::remove_dir_all("/d"));
+    });
 }
 
 #[test]

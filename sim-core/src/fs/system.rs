@@ -53,11 +53,13 @@ pub(crate) struct Outbox {
     pub wake: Vec<Waker>,
     pub dropped: Vec<Waker>,
     cuts: Vec<(NodeId, Option<u64>)>,
+    /// What a world left that ended without a word (a panic of ours).
+    left: Option<Box<Fs>>,
 }
 
 impl Outbox {
     fn is_empty(&self) -> bool {
-        self.wake.is_empty() && self.dropped.is_empty() && self.cuts.is_empty()
+        self.wake.is_empty() && self.dropped.is_empty() && self.cuts.is_empty() && self.left.is_none()
     }
 }
 
@@ -123,7 +125,7 @@ pub(crate) fn with_fs<R>(world: &World, f: impl FnOnce(&mut Fs, &mut Kernel) -> 
 
 #[cold]
 fn deliver(world: &World, out: Outbox) {
-    drop(out.dropped);
+    drop((out.dropped, out.left));
     out.wake.into_iter().for_each(Waker::wake);
     for (node, restart) in out.cuts {
         if !world.kernel().machine(node).up {
@@ -167,9 +169,9 @@ impl Subsystem for FsSubsystem {
 impl Fs {
     #[cold]
     fn enter(&mut self, world: &World, k: &Kernel) {
-        // A world that ended without a word (a panic of ours) may have left something.
-        let left = std::mem::take(self);
-        self.out.dropped.extend(left.syncs.iter().filter_map(|(_, job)| job.waiter.clone()));
+        if self.world.is_some() {
+            self.out.left = Some(Box::new(std::mem::take(self)));
+        }
         if k.actor().is_some() {
             self.world = Some(world.id());
             self.subsystem = Some(world.attach(&FsSubsystem));

@@ -55,6 +55,44 @@ fn with_a_journal_the_sync_of_a_file_commits_its_name() {
 }
 
 #[test]
+fn data_that_the_journal_shows_comes_with_the_rest_of_its_page() {
+    let mut v = volume(CrashModel::Ordered);
+    let (a, b) = (create(&mut v, "/a"), create(&mut v, "/b"));
+    v.write(AT, a, 0, b"aaaa").unwrap();
+    sync(&mut v, a).unwrap();
+    v.write(AT, a, 0, b"X").unwrap();
+    v.write(AT, a, 4, b"Y").unwrap();
+    v.write(AT, b, 0, b"later in the journal").unwrap();
+    v.write(AT, a, 1, b"Z").unwrap();
+    sync(&mut v, b).unwrap();
+    crash(&mut v);
+    let found = v.content(b"/a").unwrap();
+    assert!(found == b"XaaaY" || found == b"XZaaY"[..], "{:?}", String::from_utf8_lossy(&found));
+}
+
+#[test]
+fn what_lay_beyond_the_end_does_not_come_back() {
+    let mut cut = 0;
+    for seed in 0..64 {
+        let mut v = volume(CrashModel::Chaos);
+        let a = create(&mut v, "/a");
+        v.write(AT, a, 0, &[1; 100]).unwrap();
+        sync(&mut v, a).unwrap();
+        sync(&mut v, ROOT).unwrap();
+        v.write(AT, a, 100, &[2; 100]).unwrap();
+        v.crash(AT, &mut |about, dist| dist(crate::hash::h(seed, about)));
+        if v.inode(a).size() == 100 {
+            cut += 1;
+            v.truncate(AT, a, 200).unwrap();
+            let mut tail = [9; 100];
+            v.read(AT, a, 100, &mut tail).unwrap();
+            assert_eq!(tail, [0; 100], "seed {seed}");
+        }
+    }
+    assert!(cut > 8, "{cut}");
+}
+
+#[test]
 fn a_lying_drive_loses_what_was_synced() {
     let mut v = volume(CrashModel::Lying);
     let a = create(&mut v, "/a");
