@@ -22,6 +22,7 @@ use axum::http::{Request, Version};
 use axum::routing::get;
 use futures::FutureExt;
 use hyper_util::client::legacy::Client;
+use sim::fs::{self, DiskExt, Entry, File, Sync};
 use sim::net::hyper::{SimConnector, SimExecutor, SimTimer, serve};
 use sim::net::{NetExt, TcpListener};
 use sim::{Isolate, Run, Seeds, Sim, sweep, time};
@@ -29,12 +30,15 @@ use sim::{Isolate, Run, Seeds, Sim, sweep, time};
 type Body = fn(Sim) -> Pin<Box<dyn Future<Output = u64>>>;
 
 /// Bodies by name. Each returns a number that shows what its trace might not.
-pub const BODIES: [(&str, Body); 5] = [
+pub const BODIES: [(&str, Body); 6] = [
     ("tasks", |sim| Box::pin(tasks(sim))),
     ("select", |_| Box::pin(select())),
     ("host", |_| Box::pin(host())),
     ("http", |sim| Box::pin(http(sim))),
-    ("all", |sim| Box::pin(async move { tasks(sim).await ^ select().await ^ host().await })),
+    ("disks", |sim| Box::pin(disks(sim))),
+    ("all", |sim| {
+        Box::pin(async move { tasks(sim).await ^ select().await ^ host().await ^ disks(sim).await })
+    }),
 ];
 
 fn main() -> ExitCode {
@@ -128,6 +132,44 @@ async fn host() -> u64 {
     time::sleep(Duration::from_nanos(fastrand::u64(..1000))).await;
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     sum ^ since.map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// A log that is written, torn by power cuts, read again and written on; a disk that rots.
+async fn disks(sim: Sim) -> u64 {
+    let store = sim.node("store").run(|| async {
+        fs::create_dir_all("/log").await?;
+        let mut entries = fs::read_dir("/log").await?;
+        while let Some(entry) = entries.next_entry().await? {
+            let length = fs::read(entry.path()).await?.len() as u64;
+            File::options().append(true).open(entry.path()).await?.set_len(length / 16 * 16).await?;
+        }
+        for turn in 0.. {
+            let path = format!("/log/{}", turn % 5);
+            let mut file = File::options().create(true).append(true).open(&path).await?;
+            file.write_all(&sim::rand::u64().to_le_bytes().repeat(100)).await?;
+            match turn % 3 {
+                0 => file.sync_data().await?,
+                1 => fs::rename(&path, "/log/renamed").await?,
+                _ => File::open("/log").await?.sync_all().await?,
+            }
+        }
+        std::io::Result::Ok(())
+    });
+    for turn in 1..4 {
+        store.crash_at(Sync::nth(3 + turn).during().restart_after(Duration::from_millis(1)));
+        time::sleep(Duration::from_millis(6)).await;
+        let _ = store.disk().rot("/log/0", turn * 10);
+    }
+    store.power_cut();
+    let mut sum = 0u64;
+    for (path, entry) in store.disk().snapshot().iter() {
+        let bytes = match entry {
+            Entry::File { content, .. } => content,
+            _ => path.as_os_str().as_encoded_bytes(),
+        };
+        sum = bytes.iter().fold(sum.rotate_left(9), |sum, &byte| sum.wrapping_mul(31) ^ u64::from(byte));
+    }
+    sum
 }
 
 /// A service on axum, asked by pooled clients over HTTP/1 and HTTP/2, while its process is killed and a link is lossy.
