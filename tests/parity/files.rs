@@ -1,5 +1,11 @@
 //! Bodies about files: results, and the numbers of errors.
 
+#![allow(
+    clippy::suspicious_open_options,
+    clippy::nonsensical_open_options,
+    reason = "what makes no sense must fail on both sides"
+)]
+
 #[allow(unused_imports, reason = "one side has them as methods of traits")]
 use super::*;
 use std::io::{self, ErrorKind, Result, SeekFrom};
