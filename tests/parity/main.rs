@@ -30,12 +30,12 @@ parity! {
         partial_writes address_in_use port_0 reuse_address addresses zero_linger peek try_calls readiness halves_apart
         read_exact_at_the_end accept_waits_for_many killed_peer_drains killed_peer_with_unread_data options;
     udp: datagrams cut_to_the_buffer too_large refused_when_connected only_the_peer_is_heard in_use peek buffers readiness
-        refused_once to_another_than_the_peer broadcast_asks_for_permission multicast bad_options both_families;
+        refused_once refused_by_who_is_connected_to_another to_another_than_the_peer broadcast_asks_for_permission multicast bad_options both_families;
     unix: echo a_file_outlives_its_listener no_path refused_where_nobody_listens addresses abstract_names paths_have_bounds
         written_before_it_is_accepted the_queue_of_a_listener_is_bounded not_accepted_is_reset half_close end_of_stream
         unread_data_resets_the_peer drained_before_end backpressure try_calls readiness halves_apart pairs
         wrong_types take_error datagrams datagrams_keep_their_bounds datagram_errors too_large_a_datagram
-        a_slow_receiver_holds_senders_up pairs_of_datagrams a_peer_that_is_gone only_the_peer_is_heard
+        a_slow_receiver_holds_senders_up a_receiver_that_closes_frees_senders pairs_of_datagrams a_peer_that_is_gone only_the_peer_is_heard
         a_peer_that_turns_away shutdown_of_datagrams sockets_before_use many_accept;
     files: write_and_read positions lengths append open_options names_that_are_wrong directories rename hard_links
         unlinked_files_live_on symbolic_links metadata clones_share_their_position syncs concurrent_tasks;

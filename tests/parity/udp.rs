@@ -147,6 +147,23 @@ pub async fn refused_once() -> Result<()> {
     Ok(())
 }
 
+/// Nobody is there for strangers where a socket hears only its peer.
+pub async fn refused_by_who_is_connected_to_another() -> Result<()> {
+    let (server, port) = server().await?;
+    let (peer, stranger) = (UdpSocket::bind(ANY).await?, UdpSocket::bind(ANY).await?);
+    peer.send_to(b"x", (HOST, port)).await?;
+    let mut buf = [0; 4];
+    let (_, from) = server.recv_from(&mut buf).await?;
+    server.connect(from).await?;
+    stranger.connect((HOST, port)).await?;
+    stranger.send(b"spam").await?;
+    assert_eq!(stranger.recv(&mut buf).await.unwrap_err().kind(), ConnectionRefused);
+    peer.send_to(b"y", (HOST, port)).await?;
+    assert_eq!((server.recv(&mut buf).await?, buf[0]), (1, b'y'));
+    assert_eq!(server.try_recv(&mut buf).unwrap_err().kind(), WouldBlock);
+    Ok(())
+}
+
 pub async fn to_another_than_the_peer() -> Result<()> {
     let (one, port) = server().await?;
     let (two, other) = server().await?;

@@ -435,6 +435,39 @@ pub async fn a_slow_receiver_holds_senders_up() -> Result<()> {
     Ok(())
 }
 
+pub async fn a_receiver_that_closes_frees_senders() -> Result<()> {
+    let folder = folder();
+    let receiver = UnixDatagram::bind(folder.path("full"))?;
+    let senders = [UnixDatagram::unbound()?, UnixDatagram::unbound()?, UnixDatagram::unbound()?];
+    for sender in &senders {
+        sender.connect(folder.path("full"))?;
+    }
+    let mut sent = 0;
+    while senders[0].try_send(b"x").is_ok() {
+        sent += 1;
+        assert!(sent < 100, "the queue has no bound");
+    }
+    let mut waiting: Vec<_> = senders.iter().map(|sender| Box::pin(sender.send(b"y"))).collect();
+    for send in &mut waiting {
+        assert!(futures::poll!(send.as_mut()).is_pending());
+    }
+    drop(receiver);
+    for send in waiting {
+        assert_eq!(send.await.unwrap_err().kind(), ConnectionRefused);
+    }
+    // Of a pair, a sender waits for the memory that its own datagrams take in the other's queue.
+    let (left, right) = UnixDatagram::pair()?;
+    while left.try_send(&[0; 1000]).is_ok() {
+        sent += 1;
+        assert!(sent < 10_000, "no bound");
+    }
+    let mut send = Box::pin(left.send(&[0; 1000]));
+    assert!(futures::poll!(send.as_mut()).is_pending());
+    drop(right);
+    assert_eq!(send.await.unwrap_err().kind(), ConnectionRefused);
+    Ok(())
+}
+
 pub async fn pairs_of_datagrams() -> Result<()> {
     let (left, right) = UnixDatagram::pair()?;
     // Not bounded by the number that waits, but by memory.

@@ -1,9 +1,11 @@
 //! Names and addresses: getaddrinfo(3), tokio's `ToSocketAddrs`.
 
 use crate::{kind, ms, on, secs, simulate};
-use sim_net::{NetExt, TcpListener, TcpStream, lookup_host};
+use sim_core::{Config, Sim, Source, run};
+use sim_net::{DnsFault, NetExt, TcpListener, TcpStream, lookup_host};
 use std::io::ErrorKind::*;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 #[test]
 fn everything_that_tokio_takes_resolves() {
@@ -181,9 +183,46 @@ fn shuffled_answers_begin_with_any_address_and_lose_none() {
 }
 
 #[test]
+fn the_boring_answer_is_the_given_order_after_the_least_delay() {
+    let boring = Source::Explicit { seed: 1, deviations: Arc::default() };
+    let body = |sim: Sim| async move {
+        let all = ["10.1.0.2", "10.1.0.1", "10.1.0.3"].map(ip);
+        sim.dns().set("db", all);
+        let _shuffled = sim.dns().shuffled();
+        let _slow = sim.dns().slow(ms(100)..ms(200));
+        for n in 1..=20 {
+            assert_eq!(look_up("db").await.unwrap(), all);
+            assert_eq!(sim.elapsed(), ms(100) * n);
+        }
+    };
+    run(Config::seed(1).source(boring), body).result.unwrap();
+}
+
+#[test]
+fn nobody_waits_longer_than_for_a_silent_server() {
+    simulate(|sim| async move {
+        sim.node("server");
+        let took = |faults: Vec<DnsFault>| async move {
+            let before = sim.elapsed();
+            assert_eq!(look_up("server").await.unwrap_err().to_string(), AGAIN);
+            drop(faults);
+            sim.elapsed() - before
+        };
+        let dns = sim.dns();
+        assert_eq!(took(vec![dns.slow(secs(3)), dns.failing()]).await, secs(3));
+        assert_eq!(took(vec![dns.failing(), dns.slow(secs(3)), dns.slow(secs(4))]).await, secs(7));
+        assert_eq!(took(vec![dns.slow(secs(30)), dns.failing()]).await, secs(10));
+        assert_eq!(took(vec![dns.slow(secs(3)), dns.silent(), dns.failing()]).await, secs(10));
+        assert_eq!(took(vec![dns.failing(), dns.silent()]).await, secs(10));
+        assert_eq!(took(vec![dns.slow(secs(6)), dns.slow(secs(6))]).await, secs(10));
+        Ok(())
+    });
+}
+
+#[test]
 #[should_panic(expected = "no node is called \"nobody\"")]
 fn a_fault_for_a_node_that_is_not_there_is_a_mistake() {
-    let body = |sim: sim_core::Sim| async move { drop(sim.dns().asked_by("nobody").failing()) };
-    let outcome = sim_core::run(sim_core::Config::seed(1), body);
+    let body = |sim: Sim| async move { drop(sim.dns().asked_by("nobody").failing()) };
+    let outcome = run(Config::seed(1), body);
     panic!("{}", outcome.result.unwrap_err().message);
 }

@@ -184,6 +184,67 @@ fn every_fragment_is_needed() {
 }
 
 #[test]
+fn every_fragment_may_be_damaged_or_late() {
+    simulate(|sim| async move {
+        let (n, share) = (MANY / 2, 1.0 - 0.98f64.powi(31));
+        link(sim).mtu(68).corruption(0.02).undetected(0.5);
+        let got = flood(sim, n, ms(10), 1472).await;
+        assert_share("gone", n - got.len() as u64, n, share / 2.0);
+        assert_share("changed", count(&got, |g| !g.intact), n, share / 2.0);
+        assert_share("corrupted", sim.traffic().corrupted, n, share);
+        link(sim).corruption(0.0).reordering(0.02, ms(100));
+        let got = flood(sim, n, ms(10), 1472).await;
+        assert_share("late", count(&got, |g| g.after > ms(5)), n, share);
+        assert_share("reordered", sim.traffic().reordered, n, share);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_datagram_in_fragments_does_not_come_twice() {
+    simulate(|sim| async move {
+        link(sim).mtu(68).duplication(1.0);
+        // 48 bytes with the header of UDP are one piece.
+        assert_eq!(flood(sim, 100, ms(10), 41).await.len(), 100);
+        assert_eq!(sim.traffic().duplicated, 0);
+        assert_eq!(flood(sim, 100, ms(10), 40).await.len(), 200);
+        assert_eq!(sim.traffic().duplicated, 100);
+        Ok(())
+    });
+}
+
+#[test]
+fn every_fragment_has_headers() {
+    simulate(|sim| async move {
+        // A byte takes a microsecond: the payload, 66 bytes of headers, and 34 for each of the 30 further fragments.
+        link(sim).mtu(68).bandwidth(Bandwidth::mbit(8));
+        let took = |bytes: u64| ms(5) + Duration::from_micros(bytes);
+        assert_eq!(flood(sim, 1, ms(10), 1472).await[0].after, took(1472 + 66 + 30 * 34));
+        link(sim).mtu(1500);
+        assert_eq!(flood(sim, 1, ms(10), 1472).await[0].after, took(1472 + 66));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_empty_datagram_is_dropped_when_it_is_damaged() {
+    simulate(|sim| async move {
+        for (share, arrive) in [(1.0, 0), (0.0, 100)] {
+            link(sim).corruption(share).undetected(1.0);
+            let receiver = on(sim, "b", UdpSocket::bind("0.0.0.0:9")).await.unwrap()?;
+            let sender = on(sim, "a", UdpSocket::bind("0.0.0.0:0")).await.unwrap()?;
+            for _ in 0..100 {
+                assert_eq!(sender.send_to(&[], "b:9").await?, 0);
+            }
+            sleep(secs(1)).await;
+            let got = std::iter::from_fn(|| receiver.try_recv(&mut [0]).ok()).count();
+            assert_eq!((got, sim.traffic().corrupted), (arrive, 100), "with a share of {share}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn latencies_have_their_quantiles() {
     let least = ms(5);
     let micros = Duration::from_micros;

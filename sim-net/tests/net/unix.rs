@@ -194,6 +194,35 @@ fn a_set_tells_a_connected_sender_of_room() {
 }
 
 #[test]
+fn a_receiver_that_closes_frees_all_who_wait() {
+    simulate(|_| async {
+        let receiver = UnixDatagram::bind("/run/d")?;
+        let filler = UnixDatagram::unbound()?;
+        while filler.try_send_to(b"x", "/run/d").is_ok() {}
+        let waiting: Vec<_> = (0..3)
+            .map(|_| sim_core::spawn(async { UnixDatagram::unbound()?.send_to(b"y", "/run/d").await }))
+            .collect();
+        sleep(ms(1)).await;
+        assert!(waiting.iter().all(|sender| !sender.is_finished()), "the queue is full");
+        drop(receiver);
+        for sender in waiting {
+            let sent = timeout(ms(1), sender).await.expect("it is woken");
+            assert_eq!(kind(sent.unwrap()), ConnectionRefused);
+        }
+        // Of a pair, a sender waits for the memory that its own datagrams take in the other's queue.
+        let (left, right) = UnixDatagram::pair()?;
+        while left.try_send(&[0; 1000]).is_ok() {}
+        let sender = sim_core::spawn(async move { left.send(&[0; 1000]).await });
+        sleep(ms(1)).await;
+        assert!(!sender.is_finished());
+        drop(right);
+        let sent = timeout(ms(1), sender).await.expect("it is woken");
+        assert_eq!(kind(sent.unwrap()), ConnectionRefused);
+        Ok(())
+    });
+}
+
+#[test]
 fn users_of_peers_are_refused_by_name() {
     simulate(|_| async {
         let (left, _right) = UnixStream::pair()?;
