@@ -42,3 +42,12 @@ mod guard;
 pub mod probe;
 
 pub use probe::{Unbound, bound};
+
+/// The system calls that a simulation refuses by number, syscall(2): each with the name under which that fails a run. Empty
+/// in a build without guards.
+pub fn refused_numbers() -> impl Iterator<Item = (core::ffi::c_long, &'static str)> {
+    #[cfg(guarded)]
+    return guard::refuse::numbers();
+    #[cfg(not(guarded))]
+    std::iter::empty()
+}

@@ -3,7 +3,7 @@
 //!
 //! To add a guard: write the function in the file of its subject, list it in that file's `guards` and `look_up`, and,
 //! if programs call it by number, add it to `syscall::dispatch`; one that is refused, in a `refused!` list and in
-//! `refuse::by_number`.
+//! `refuse::NUMBERS`.
 //!
 //! Safety invariant of this folder: every guard has the C signature of the function that it stands in for, takes
 //! from its caller what that function takes, and writes through a pointer only where the real one would. No guard

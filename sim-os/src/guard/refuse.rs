@@ -36,37 +36,44 @@ pub(crate) fn names() -> Vec<&'static str> {
 /// Calls that libc has no function for.
 const BY_NUMBER_ONLY: &[&str] = &["io_uring_setup"];
 
+/// The calls that are refused by number: each with the name under which that fails the run, the remedy, and the error.
+const NUMBERS: &[(c_long, &str, &str, c_int)] = &[
+    (libc::SYS_nanosleep, "nanosleep", sleep::REMEDY, sleep::ERROR),
+    (libc::SYS_clock_nanosleep, "clock_nanosleep", sleep::REMEDY, sleep::ERROR),
+    (libc::SYS_socket, "socket", socket::REMEDY, socket::ERROR),
+    (libc::SYS_socketpair, "socketpair", socket::REMEDY, socket::ERROR),
+    (libc::SYS_bind, "bind", socket::REMEDY, socket::ERROR),
+    (libc::SYS_listen, "listen", socket::REMEDY, socket::ERROR),
+    (libc::SYS_connect, "connect", socket::REMEDY, socket::ERROR),
+    (libc::SYS_accept, "accept", socket::REMEDY, socket::ERROR),
+    (libc::SYS_accept4, "accept4", socket::REMEDY, socket::ERROR),
+    (libc::SYS_sendto, "sendto", socket::REMEDY, socket::ERROR),
+    (libc::SYS_sendmsg, "sendmsg", socket::REMEDY, socket::ERROR),
+    (libc::SYS_sendmmsg, "sendmmsg", socket::REMEDY, socket::ERROR),
+    (libc::SYS_recvfrom, "recvfrom", socket::REMEDY, socket::ERROR),
+    (libc::SYS_recvmsg, "recvmsg", socket::REMEDY, socket::ERROR),
+    (libc::SYS_recvmmsg, "recvmmsg", socket::REMEDY, socket::ERROR),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, "poll", wait::REMEDY, wait::ERROR),
+    (libc::SYS_ppoll, "ppoll", wait::REMEDY, wait::ERROR),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_select, "select", wait::REMEDY, wait::ERROR),
+    (libc::SYS_pselect6, "pselect", wait::REMEDY, wait::ERROR),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_epoll_wait, "epoll_wait", wait::REMEDY, wait::ERROR),
+    (libc::SYS_epoll_pwait, "epoll_pwait", wait::REMEDY, wait::ERROR),
+    (libc::SYS_epoll_pwait2, "epoll_pwait2", wait::REMEDY, wait::ERROR),
+    (libc::SYS_io_uring_setup, "io_uring_setup", wait::REMEDY, wait::ERROR),
+];
+
+/// The calls that are refused by number, with the names that [`refuse`] is given.
+pub(crate) fn numbers() -> impl Iterator<Item = (c_long, &'static str)> {
+    NUMBERS.iter().map(|&(number, call, ..)| (number, call))
+}
+
 /// The result of a call by number, if it is refused.
 pub(super) fn by_number(number: c_long) -> Option<c_long> {
-    let (call, remedy, error) = match number {
-        libc::SYS_nanosleep => ("nanosleep", sleep::REMEDY, sleep::ERROR),
-        libc::SYS_clock_nanosleep => ("clock_nanosleep", sleep::REMEDY, sleep::ERROR),
-        libc::SYS_socket => ("socket", socket::REMEDY, socket::ERROR),
-        libc::SYS_socketpair => ("socketpair", socket::REMEDY, socket::ERROR),
-        libc::SYS_bind => ("bind", socket::REMEDY, socket::ERROR),
-        libc::SYS_listen => ("listen", socket::REMEDY, socket::ERROR),
-        libc::SYS_connect => ("connect", socket::REMEDY, socket::ERROR),
-        libc::SYS_accept => ("accept", socket::REMEDY, socket::ERROR),
-        libc::SYS_accept4 => ("accept4", socket::REMEDY, socket::ERROR),
-        libc::SYS_sendto => ("sendto", socket::REMEDY, socket::ERROR),
-        libc::SYS_sendmsg => ("sendmsg", socket::REMEDY, socket::ERROR),
-        libc::SYS_sendmmsg => ("sendmmsg", socket::REMEDY, socket::ERROR),
-        libc::SYS_recvfrom => ("recvfrom", socket::REMEDY, socket::ERROR),
-        libc::SYS_recvmsg => ("recvmsg", socket::REMEDY, socket::ERROR),
-        libc::SYS_recvmmsg => ("recvmmsg", socket::REMEDY, socket::ERROR),
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_poll => ("poll", wait::REMEDY, wait::ERROR),
-        libc::SYS_ppoll => ("ppoll", wait::REMEDY, wait::ERROR),
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_select => ("select", wait::REMEDY, wait::ERROR),
-        libc::SYS_pselect6 => ("pselect", wait::REMEDY, wait::ERROR),
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_epoll_wait => ("epoll_wait", wait::REMEDY, wait::ERROR),
-        libc::SYS_epoll_pwait => ("epoll_pwait", wait::REMEDY, wait::ERROR),
-        libc::SYS_epoll_pwait2 => ("epoll_pwait2", wait::REMEDY, wait::ERROR),
-        libc::SYS_io_uring_setup => ("io_uring_setup", wait::REMEDY, wait::ERROR),
-        _ => return None,
-    };
+    let &(_, call, remedy, error) = NUMBERS.iter().find(|refused| refused.0 == number)?;
     refuse(call, remedy).then(|| real::conclude(-(error as isize)) as c_long)
 }
 
