@@ -183,9 +183,10 @@ impl Ports {
         holders.iter().filter(|h| h.matches(ip).is_some()).map(|h| h.key).collect()
     }
 
-    /// How many ports have state.
-    pub fn len(&self) -> usize {
-        self.ports.len()
+    /// How many ports have state; a TIME_WAIT that is over is none, though it is only forgotten when the port is used
+    /// again.
+    pub fn len(&self, now: u64) -> usize {
+        self.ports.values().filter(|p| p.time_wait == 0 || !p.is_free(now)).count()
     }
 }
 
@@ -246,6 +247,7 @@ mod tests {
         p.release(NODE, 80, holder(2, ANY).key);
         p.disconnected(NODE, 80, true, Some(0));
         assert!(p.bind(NODE, 80, TIME_WAIT - 1, holder(3, ANY)).is_err(), "TIME_WAIT");
+        assert_eq!((p.len(TIME_WAIT - 1), p.len(TIME_WAIT)), (1, 0));
         assert!(p.bind(NODE, 80, TIME_WAIT, holder(3, ANY)).is_ok());
     }
 
@@ -273,6 +275,6 @@ mod tests {
         assert_eq!(seen.len(), EPHEMERAL.len());
         p.disconnected(NODE, 40_000, false, Some(0));
         assert_eq!(p.ephemeral(NODE, 0), Some(40_000));
-        assert_eq!(p.len(), EPHEMERAL.len() - 1);
+        assert_eq!(p.len(0), EPHEMERAL.len() - 1);
     }
 }

@@ -296,7 +296,7 @@ impl NetExt for Sim {
 
     #[track_caller]
     fn network_census(&self) -> Census {
-        op(|net, _| net.census())
+        op(|net, k| net.census(k.now()))
     }
 
     #[track_caller]
@@ -307,7 +307,7 @@ impl NetExt for Sim {
 }
 
 impl Net {
-    fn census(&self) -> Census {
+    fn census(&self, now: u64) -> Census {
         Census {
             streams: self.streams.len(),
             listeners: self.listeners.len(),
@@ -317,7 +317,7 @@ impl Net {
             datagrams: self.datagrams.len(),
             held: self.held(),
             sets: self.sets.len(),
-            ports: self.tcp_ports.len() + self.udp_ports.len(),
+            ports: self.tcp_ports.len(now) + self.udp_ports.len(now),
             most_streams: self.streams.capacity(),
             most_datagrams: self.datagrams.capacity(),
         }
