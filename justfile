@@ -12,7 +12,7 @@ ci:
 checkout *ARGS="--bug double-charge":
     cargo run --release -p checkout -- {{ARGS}}
 
-# One of the nine workloads.
+# One of the workloads.
 workload NAME *ARGS:
     cargo run --release --example workloads -- {{NAME}} {{ARGS}}
 

@@ -67,6 +67,8 @@ pub struct Kernel {
     pub(crate) executor: Executor,
     pub(crate) machines: Vec<Machine>,
     pub(crate) names: Map<Rc<str>, NodeId>,
+    /// A machine has capitals in its name.
+    pub(crate) capitals: bool,
     /// How many machines stand still or are under the CPU model.
     pub(crate) hindered: u32,
     pub(crate) current: Current,
@@ -108,6 +110,7 @@ impl Kernel {
             executor: Executor::new(),
             machines: Vec::new(),
             names: Map::with_hasher(BuildMix::new()),
+            capitals: false,
             hindered: 0,
             current: Current::HARNESS,
             stats: Stats::NONE,
@@ -137,6 +140,7 @@ impl Kernel {
         self.executor.reset(config.schedule, self.seed);
         self.machines.clear();
         self.names.clear();
+        self.capitals = false;
         self.hindered = 0;
         self.current = Current::HARNESS;
         self.stats = Stats::NONE;

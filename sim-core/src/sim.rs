@@ -58,13 +58,23 @@ impl Sim {
 
     /// The node of this name; it is declared if there is none. Its first addresses are 10.x.y.z and fd00::n, by the
     /// order of declaration.
+    ///
+    /// # Panics
+    /// If a new node's name could not be told from something else by whoever connects to it: if it is empty, `localhost`,
+    /// an address, the name of another node in other capitals, or has a colon, a white space or a control character.
     #[track_caller]
     pub fn node(&self, name: &str) -> Node {
-        let id = self.with(|w| {
+        let declared = self.with(|w| {
             let mut kernel = w.kernel();
-            kernel.by_name(name).unwrap_or_else(|| kernel.add_machine(name))
+            match kernel.by_name(name) {
+                Some(id) => Ok(id),
+                None => kernel.check_name(name).map(|()| kernel.add_machine(name)),
+            }
         });
-        Node::new(self.world, id)
+        match declared {
+            Ok(id) => Node::new(self.world, id),
+            Err(why) => panic!("a node cannot be called {name:?}: {why}"),
+        }
     }
 
     /// The node on which the body of the test runs.

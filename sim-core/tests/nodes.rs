@@ -421,3 +421,40 @@ fn the_census_counts_what_is_alive() {
     .result
     .unwrap();
 }
+
+#[test]
+fn a_name_that_could_mean_something_else_is_refused() {
+    for (name, why) in [
+        ("", "at least one character"),
+        ("a b", "no colon, white space"),
+        ("db:80", "no colon, white space"),
+        ("10.9.9.9", "means an address"),
+        ("LocalHost", "means an address"),
+        ("Payment", "there is a node \"payment\""),
+    ] {
+        let outcome = sim_core::run(sim_core::Config::seed(1), move |sim| async move {
+            sim.node("payment");
+            sim.node(name);
+        });
+        let message = outcome.result.unwrap_err().message;
+        assert!(message.starts_with(&format!("a node cannot be called {name:?}: ")), "{message}");
+        assert!(message.contains(why), "{message}");
+    }
+    let outcome = sim_core::run(sim_core::Config::seed(1), |sim| async move {
+        sim.node("Db-1");
+        sim.node("db_2");
+        sim.node("2nd");
+        sim.node("Db-1").name()
+    });
+    assert_eq!(outcome.result.unwrap(), "Db-1");
+}
+
+#[test]
+fn an_address_that_is_not_one_machines_is_refused() {
+    for address in ["255.255.255.255", "::ffff:10.0.0.9", "0.0.0.0", "127.0.0.1", "ff02::1"] {
+        let outcome = sim_core::run(sim_core::Config::seed(1), move |sim| async move {
+            sim.node("a").with_addresses([address.parse().unwrap()]);
+        });
+        assert!(outcome.result.unwrap_err().message.starts_with(address));
+    }
+}

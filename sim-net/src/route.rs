@@ -15,17 +15,17 @@ pub(crate) fn machine(k: &Kernel, node: NodeId, ip: IpAddr) -> Option<NodeId> {
 /// Where a packet from `node` to `ip` goes: the machine, the address it arrives at and the source address.
 ///
 /// # Errors
-/// `EHOSTUNREACH` when no machine has the address, `ENETUNREACH` when the node has none of that family.
+/// `EHOSTUNREACH` when no machine has the address, `ENETUNREACH` when the node has none of that family, and for broadcast
+/// and multicast addresses, as tcp_v4_connect() of Linux says.
 pub(crate) fn route(k: &Kernel, node: NodeId, ip: IpAddr) -> io::Result<(NodeId, IpAddr, IpAddr)> {
     let ip = ip.to_canonical();
     if ip.is_loopback() || ip.is_unspecified() {
         let own = if ip.is_unspecified() { loopback(ip.is_ipv4()) } else { ip };
         return Ok((node, own, loopback(ip.is_ipv4())));
     }
-    if let IpAddr::V4(v4) = ip
-        && v4.is_broadcast()
-    {
-        return Err(errno::permission_denied());
+    // No connection goes to several machines; datagrams to them do not come by here.
+    if ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return Err(errno::network_unreachable());
     }
     let to = k.by_address(ip).ok_or_else(errno::host_unreachable)?;
     if to == node {

@@ -45,6 +45,10 @@ pub async fn literals_need_no_names() -> Result<()> {
     assert_eq!(look_up("[::1]:5").await?, [(Ipv6Addr::LOCALHOST, 5).into()]);
     assert_eq!(look_up(("10.0.0.1", 5)).await?, [(Ipv4Addr::new(10, 0, 0, 1), 5).into()]);
     assert_eq!(look_up(("::1", 5)).await?, [(Ipv6Addr::LOCALHOST, 5).into()]);
+    // As inet_aton(3) reads them.
+    for short in ["127.1", "0x7f000001", "0177.0.0.1"] {
+        assert_eq!(look_up((short, 5)).await?, [(Ipv4Addr::LOCALHOST, 5).into()], "{short}");
+    }
     assert_eq!(look_up((IpAddr::from([1, 2, 3, 4]), 5)).await?, ["1.2.3.4:5".parse().unwrap()]);
     Ok(())
 }

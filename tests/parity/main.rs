@@ -28,9 +28,10 @@ macro_rules! parity {
 parity! {
     tcp: refused echo half_close end_of_stream reset reset_then_broken_pipe write_after_close drained_before_end backpressure
         partial_writes address_in_use port_0 reuse_address addresses zero_linger peek try_calls readiness halves_apart
-        read_exact_at_the_end accept_waits_for_many killed_peer_drains killed_peer_with_unread_data options;
+        read_exact_at_the_end accept_waits_for_many killed_peer_drains killed_peer_with_unread_data options one_to_one;
     udp: datagrams cut_to_the_buffer too_large refused_when_connected only_the_peer_is_heard in_use peek buffers readiness
-        refused_once refused_by_who_is_connected_to_another to_another_than_the_peer broadcast_asks_for_permission multicast bad_options both_families;
+        refused_once refused_by_who_is_connected_to_another to_another_than_the_peer refused_by_another_than_the_peer
+        port_0_is_nobodys broadcast_asks_for_permission multicast bad_options both_families;
     unix: echo a_file_outlives_its_listener no_path refused_where_nobody_listens addresses abstract_names paths_have_bounds
         written_before_it_is_accepted the_queue_of_a_listener_is_bounded not_accepted_is_reset half_close end_of_stream
         unread_data_resets_the_peer drained_before_end backpressure try_calls readiness halves_apart pairs

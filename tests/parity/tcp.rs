@@ -312,3 +312,12 @@ pub async fn options() -> Result<()> {
     assert_eq!(socket.recv_buffer_size()?, 20_000, "the kernel doubles it");
     Ok(())
 }
+
+/// No connection goes to several machines.
+pub async fn one_to_one() -> Result<()> {
+    for address in ["255.255.255.255:9", "224.0.0.1:9"] {
+        let error = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(error.kind(), NetworkUnreachable, "{address}");
+    }
+    Ok(())
+}

@@ -178,6 +178,29 @@ pub async fn to_another_than_the_peer() -> Result<()> {
     Ok(())
 }
 
+/// What comes back of a datagram to somebody else than the peer is not for a connected socket.
+pub async fn refused_by_another_than_the_peer() -> Result<()> {
+    let (one, port) = server().await?;
+    let (two, closed) = server().await?;
+    drop(two);
+    let client = UdpSocket::bind(ANY).await?;
+    client.connect((HOST, port)).await?;
+    client.send_to(b"x", (HOST, closed)).await?;
+    client.send(b"y").await?;
+    let mut buf = [0; 4];
+    let (_, from) = one.recv_from(&mut buf).await?;
+    one.send_to(b"z", from).await?;
+    assert_eq!(client.recv(&mut buf).await?, 1, "the answer, and no error before it");
+    assert!(client.take_error()?.is_none());
+    Ok(())
+}
+
+pub async fn port_0_is_nobodys() -> Result<()> {
+    let client = UdpSocket::bind(ANY).await?;
+    assert_eq!(code(client.send_to(b"x", (HOST, 0)).await), 22, "EINVAL");
+    Ok(())
+}
+
 pub async fn broadcast_asks_for_permission() -> Result<()> {
     let socket = UdpSocket::bind(ANY).await?;
     let everybody: SocketAddr = (Ipv4Addr::BROADCAST, 9).into();

@@ -8,7 +8,7 @@ use crate::slab::Key;
 use crate::world::{self, World, WorldId};
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -144,7 +144,8 @@ impl Node {
     /// Gives it these addresses instead of those that it has by default (10.x.y.z and fd00::n).
     ///
     /// # Panics
-    /// If there is none, if another node has one of them, or if one is unspecified, loopback or multicast.
+    /// If there is none, if another node has one of them, or if one is unspecified, loopback, multicast, broadcast or an
+    /// IPv4 address written as IPv6.
     #[track_caller]
     pub fn with_addresses(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let addresses: Vec<IpAddr> = addresses.into_iter().collect();
@@ -152,10 +153,12 @@ impl Node {
         self.with(|w| {
             let mut kernel = w.kernel();
             for &address in &addresses {
-                let special = address.is_unspecified() || address.is_loopback() || address.is_multicast();
+                let plain = address.to_canonical();
+                let special = plain.is_unspecified() || plain.is_loopback() || plain.is_multicast();
                 assert!(
-                    !special,
-                    "{address} cannot be the address of a node: it is unspecified, loopback or multicast"
+                    !special && plain == address && plain != IpAddr::V4(Ipv4Addr::BROADCAST),
+                    "{address} cannot be the address of a node: it is unspecified, loopback, multicast, broadcast or an \
+                     IPv4 address written as IPv6"
                 );
                 if let Some(other) = kernel.by_address(address).filter(|&other| other != self.id) {
                     let other = kernel.machine(other).name.clone();

@@ -181,6 +181,35 @@ impl Kernel {
         all.map(|m| (m.program.take(), m.stop_waiters.take(), m.end_waiters.take())).collect()
     }
 
+    /// Whether a new machine may have this name: whoever connects to it by name must mean it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn check_name(&mut self, name: &str) -> Result<(), String> {
+        let (mut capitals, mut strange) = (false, name.is_empty());
+        for byte in name.bytes() {
+            capitals |= byte.is_ascii_uppercase();
+            strange |= byte <= b' ' || byte == b':' || byte == 0x7f;
+        }
+        if strange {
+            return Err(
+                "a name has at least one character, and no colon, white space or control character".into()
+            );
+        }
+        let number = name.as_bytes()[0].is_ascii_digit() && name.parse::<Ipv4Addr>().is_ok();
+        if number || name.eq_ignore_ascii_case("localhost") {
+            return Err("that already means an address, and never a node".into());
+        }
+        // Names of small letters alone, the usual ones, differ if they are not equal.
+        self.capitals |= capitals;
+        if self.capitals
+            && let Some(other) = self.machines.iter().find(|m| m.name.eq_ignore_ascii_case(name))
+        {
+            return Err(format!("names are the same in capitals, and there is a node {:?}", other.name));
+        }
+        Ok(())
+    }
+
     pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
         let id = NodeId(self.machines.len() as u32);
         let name: Rc<str> = name.into();

@@ -64,8 +64,13 @@ impl Dns {
         self
     }
 
-    /// The same for questions about one name.
+    /// The same for questions about one name, of a node or not.
+    ///
+    /// # Panics
+    /// For text with a port: names have none.
+    #[track_caller]
     pub fn about(mut self, name: &str) -> Dns {
+        assert!(!name.contains(':'), "{name:?} is no name to ask for: names have no port and no colon");
         self.about.name = Some(plain(name));
         self
     }

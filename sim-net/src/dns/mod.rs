@@ -1,8 +1,10 @@
 //! Names to addresses: the names of nodes, records, `localhost`, and literals; with the types of tokio's `net`.
 //!
-//! `server` knows the names and what is wrong with the service, `control` is what tests call.
+//! `server` knows the names and what is wrong with the service, `control` is what tests call, `literal` reads what
+//! getaddrinfo(3) takes for an address.
 
 mod control;
+mod literal;
 mod server;
 
 pub use control::{Dns, DnsFault};
@@ -15,9 +17,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 /// What can be turned into socket addresses: tokio's trait of this name, with the same implementors.
 ///
-/// Host names are those of nodes, records of [`Dns::set`], or `localhost`, in capitals or not. A node's name stands for its addresses of the family that its first
-/// one has, in the order in which it got them: with both families, each connect into the void would last twice as
-/// long. The answer takes no time, as from /etc/hosts, unless [`Dns::slow`] says so.
+/// Host names are those of nodes, records of [`Dns::set`], or `localhost`, in capitals or not. A node's name stands for its
+/// addresses of the family that its first one has, in the order in which it got them: with both families, each connect into
+/// the void would last twice as long. The answer takes no time, as from /etc/hosts, unless [`Dns::slow`] says so. IPv4
+/// literals may also be short, hexadecimal or octal, as inet_aton(3) has them.
 pub trait ToSocketAddrs: sealed::Resolve {}
 
 impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
@@ -118,6 +121,9 @@ pub(crate) fn nothing() -> io::Error {
 #[track_caller]
 fn by_name(host: &str, port: u16) -> Lookup {
     if let Ok(ip) = host.parse::<IpAddr>() {
+        return Lookup::at_once(Ok(Addresses::One((ip, port).into())));
+    }
+    if let Some(ip) = literal::parse(host) {
         return Lookup::at_once(Ok(Addresses::One((ip, port).into())));
     }
     if host.contains('\0') {

@@ -129,7 +129,7 @@ impl Net {
         if self.dns.faults.is_empty() {
             return (0, found(addresses));
         }
-        let (mut delay, mut error, mut shuffled) = (0, None, false);
+        let (mut delay, mut error, mut missing, mut shuffled) = (0u64, None, false, false);
         for Trouble { fault, about, wrong, .. } in &self.dns.faults {
             if !about.covers(asker, &name) {
                 continue;
@@ -140,9 +140,9 @@ impl Net {
                     let question = k.name(Kind::Dns, u64::from(asker.0));
                     let extra = |draw| if draw == 0 { 0 } else { latency.extra(draw) };
                     let extra = k.decide(question, Kind::Dns, u64::from(asker.0), extra);
-                    delay += latency.least_nanos() + extra;
+                    delay = delay.saturating_add(latency.least_nanos()).saturating_add(extra);
                 }
-                Wrong::Missing => addresses.clear(),
+                Wrong::Missing => missing = true,
                 Wrong::Stale(answers) => addresses = answers.get(&name).cloned().unwrap_or_default(),
                 Wrong::Failing => error = error.or(Some(0)),
                 Wrong::Silent => error = Some(TIMEOUT),
@@ -151,16 +151,24 @@ impl Net {
         }
         if let Some(wait) = error {
             // A slow server is not waited for any longer than one that is silent.
-            return ((delay + wait).min(TIMEOUT), Err(failed("Temporary failure in name resolution")));
+            return (
+                delay.saturating_add(wait).min(TIMEOUT),
+                Err(failed("Temporary failure in name resolution")),
+            );
         }
         if delay >= TIMEOUT {
             return (TIMEOUT, Err(failed("Temporary failure in name resolution")));
+        }
+        // After all others, so that it does not matter which fault began first.
+        if missing {
+            addresses.clear();
         }
         if shuffled && addresses.len() > 1 {
             let question = k.name(Kind::Dns, u64::from(asker.0));
             let n = addresses.len() as u64;
             let first = k.decide(question, Kind::Dns, u64::from(asker.0), |draw| below(draw, n));
-            addresses.rotate_left(first as usize);
+            // What a saved deviation says may be of another run.
+            addresses.rotate_left((first % n) as usize);
         }
         (delay, found(addresses))
     }

@@ -114,17 +114,17 @@ impl Topology {
     #[inline]
     fn smoothly(&mut self, k: &mut Kernel, name: Name, from: NodeId, to: NodeId) -> Option<u64> {
         if self.plain && !self.base.rough && from != to {
-            return Some(k.now() + delay(k, &self.base, h(name, 2), link_target(from, to)));
+            return Some(k.now().saturating_add(delay(k, &self.base, h(name, 2), link_target(from, to))));
         }
         self.smoothly_between(k, name, from, to)
     }
 
     fn smoothly_between(&mut self, k: &mut Kernel, name: Name, from: NodeId, to: NodeId) -> Option<u64> {
         if from == to {
-            return Some(k.now() + LOOPBACK);
+            return Some(k.now().saturating_add(LOOPBACK));
         }
         let path = self.path(from, to);
-        (!path.rough).then(|| k.now() + delay(k, &path, h(name, 2), link_target(from, to)))
+        (!path.rough).then(|| k.now().saturating_add(delay(k, &path, h(name, 2), link_target(from, to))))
     }
 
     #[inline(never)]
@@ -226,7 +226,10 @@ fn delay(k: &mut Kernel, path: &Path, name: Name, target: u64) -> u64 {
     if path.latency.is_constant() {
         return least;
     }
-    least + k.decide(name, Kind::Delay, target, |draw| if draw == 0 { 0 } else { path.latency.extra(draw) })
+    // What a saved deviation says may be of another run, and as large as it likes.
+    least.saturating_add(
+        k.decide(name, Kind::Delay, target, |draw| if draw == 0 { 0 } else { path.latency.extra(draw) }),
+    )
 }
 
 /// High draws are the ones that something happens to: 0 is boring.

@@ -167,7 +167,7 @@ impl Net {
     /// sendto(2), or send(2) without `to`. Never waits: what the network cannot take is lost.
     ///
     /// # Errors
-    /// `EMSGSIZE`, `EDESTADDRREQ` without a destination, `ENETUNREACH`, `EACCES` for a broadcast address without
+    /// `EMSGSIZE`, `EDESTADDRREQ` without a destination, `EINVAL` for port 0, `ENETUNREACH`, `EACCES` for a broadcast address without
     /// SO_BROADCAST, and once `ECONNREFUSED` when the peer of a connected socket said that nobody is there.
     #[inline]
     pub fn send_to(
@@ -187,13 +187,16 @@ impl Net {
         if data.len() > if v6 { MOST_V6 } else { MOST_V4 } {
             return Err(errno::message_too_large());
         }
+        if to.port() == 0 {
+            return Err(errno::invalid_argument());
+        }
         if socket.local.is_ipv4() && to.is_ipv6() {
             return Err(errno::family_not_supported());
         }
         if cast::is_cast(to.ip()) {
             return self.send_cast(k, key, data, to);
         }
-        let (node, mut from, connected) = (socket.node, socket.local, socket.peer.is_some());
+        let (node, mut from, asks_its_peer) = (socket.node, socket.local, socket.peer == Some(to));
         let whole = socket.options.dont_fragment;
         let (peer, ip, source) = match route::route(k, node, to.ip()) {
             Ok(route) => route,
@@ -212,7 +215,8 @@ impl Net {
             node: peer,
             from,
             to: (ip, to.port()).into(),
-            sender: connected.then_some(key),
+            // Only what its peer says of the socket's own datagrams reaches it: the lookup is by both addresses.
+            sender: asks_its_peer.then_some(key),
             data: Payload::copy(data),
         };
         self.send_datagram(k, node, datagram);

@@ -226,3 +226,49 @@ fn a_fault_for_a_node_that_is_not_there_is_a_mistake() {
     let outcome = run(Config::seed(1), body);
     panic!("{}", outcome.result.unwrap_err().message);
 }
+
+#[test]
+fn it_does_not_matter_which_fault_began_first() {
+    simulate(|sim| async move {
+        sim.dns().set("db", [ip("10.1.0.1")]);
+        for stale_first in [false, true] {
+            let begin = |first: bool| if first { sim.dns().stale() } else { sim.dns().missing() };
+            let _faults = [begin(stale_first), begin(!stale_first)];
+            assert!(look_up("db").await.is_err());
+        }
+        Ok(())
+    });
+}
+
+/// What a shrinker saves of one run is replayed in another, whose names may have fewer addresses.
+#[test]
+fn decisions_of_another_run_do_no_harm() {
+    use sim_core::{Config, Source, run};
+    let shuffle = |addresses: u8| {
+        move |sim: sim_core::Sim| async move {
+            sim.dns().set("db", (1..=addresses).map(|i| IpAddr::from([10, 1, 0, i])));
+            let _shuffled = sim.dns().shuffled();
+            let mut all = Vec::new();
+            for _ in 0..30 {
+                all.push(look_up("db").await.unwrap());
+                sim_core::time::sleep(ms(1)).await;
+            }
+            all
+        }
+    };
+    let many = run(Config { record: true, ..Config::seed(1) }, shuffle(9));
+    let deviations = many.log.unwrap().deviations.into_iter().map(|d| (d.name, d.value)).collect();
+    let source = Source::Explicit { seed: 1, deviations: std::sync::Arc::new(deviations) };
+    let few = run(Config { source: Some(source), ..Config::seed(1) }, shuffle(2)).result.unwrap();
+    assert!(few.iter().all(|answer| answer.len() == 2));
+    let boring = Source::Explicit { seed: 1, deviations: Default::default() };
+    let given = run(Config { source: Some(boring), ..Config::seed(1) }, shuffle(3)).result.unwrap();
+    assert!(given.iter().all(|answer| answer.is_sorted()), "the boring answer is the order that was given");
+}
+
+#[test]
+#[should_panic(expected = "no name to ask for")]
+fn a_name_with_a_port_is_a_mistake() {
+    let body = |sim: sim_core::Sim| async move { drop(sim.dns().about("db:80").failing()) };
+    panic!("{}", sim_core::run(sim_core::Config::seed(1), body).result.unwrap_err().message);
+}
