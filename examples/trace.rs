@@ -11,6 +11,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -24,20 +26,23 @@ use futures::FutureExt;
 use hyper_util::client::legacy::Client;
 use sim::fs::{self, DiskExt, Entry, File, Sync};
 use sim::net::hyper::{SimConnector, SimExecutor, SimTimer, serve};
-use sim::net::{NetExt, TcpListener};
+use sim::net::{NetExt, TcpListener, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use sim::{Isolate, Run, Seeds, Sim, sweep, time};
 
 type Body = fn(Sim) -> Pin<Box<dyn Future<Output = u64>>>;
 
 /// Bodies by name. Each returns a number that shows what its trace might not.
-pub const BODIES: [(&str, Body); 6] = [
+pub const BODIES: [(&str, Body); 7] = [
     ("tasks", |sim| Box::pin(tasks(sim))),
     ("select", |_| Box::pin(select())),
     ("host", |_| Box::pin(host())),
     ("http", |sim| Box::pin(http(sim))),
     ("disks", |sim| Box::pin(disks(sim))),
+    ("net", |sim| Box::pin(net(sim))),
     ("all", |sim| {
-        Box::pin(async move { tasks(sim).await ^ select().await ^ host().await ^ disks(sim).await })
+        Box::pin(async move {
+            tasks(sim).await ^ select().await ^ host().await ^ disks(sim).await ^ net(sim).await
+        })
     }),
 ];
 
@@ -170,6 +175,67 @@ async fn disks(sim: Sim) -> u64 {
         sum = bytes.iter().fold(sum.rotate_left(9), |sum, &byte| sum.wrapping_mul(31) ^ u64::from(byte));
     }
     sum
+}
+
+/// Datagrams to a group and to a name whose answers are slow, shuffled and sometimes missing, over links that duplicate,
+/// reorder and damage; and Unix sockets on the machine that sends.
+async fn net(sim: Sim) -> u64 {
+    const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+    let milliseconds = Duration::from_millis;
+    let members = ["left", "right"].map(|name| sim.node(name));
+    let rough = sim.default_link().latency(milliseconds(1)..milliseconds(9)).duplication(0.2);
+    rough.reordering(0.2, milliseconds(30)).corruption(0.2).undetected(0.5);
+    let dns = sim.dns();
+    dns.set("members", members.iter().map(|member| member.address()));
+    sim::spawn(async move {
+        let faults = [dns.shuffled(), dns.slow(milliseconds(0)..milliseconds(4))];
+        time::sleep(milliseconds(20)).await;
+        let missing = dns.about("members").missing();
+        time::sleep(milliseconds(5)).await;
+        drop((faults, missing));
+    });
+
+    let heard = members.map(|member| {
+        member.spawn(async move {
+            let socket = UdpSocket::bind("0.0.0.0:9").await?;
+            socket.join_multicast_v4(GROUP, Ipv4Addr::UNSPECIFIED)?;
+            let (mut sum, mut data) = (0u64, [0; 64]);
+            while let Ok(received) = time::timeout(milliseconds(100), socket.recv(&mut data)).await {
+                let now = Sim::current().elapsed().as_nanos() as u64;
+                sum = sum.rotate_left(3) ^ hash(&data[..received?]) ^ now;
+            }
+            io::Result::Ok(sum)
+        })
+    });
+    let sent = sim.node("sender").spawn(async {
+        let listener = UnixListener::bind("/run/relay")?;
+        let receiver = UnixDatagram::bind("/run/log")?;
+        sim::spawn(async move {
+            let log = UnixDatagram::unbound()?;
+            let mut relay = UnixStream::connect("/run/relay").await?;
+            for n in 0..24u8 {
+                time::sleep(Duration::from_micros(sim::rand::range(500..1500u64))).await;
+                relay.write_all(&[n]).await?;
+                log.send_to(&[n; 3], "/run/log").await?;
+            }
+            io::Result::Ok(())
+        });
+        let (mut relay, _) = listener.accept().await?;
+        let (socket, mut word, mut sum) = (UdpSocket::bind("0.0.0.0:0").await?, [0], 0u64);
+        while relay.read(&mut word).await? == 1 {
+            socket.send_to(&[word[0]; 40], (GROUP, 9)).await?;
+            let named = socket.send_to(&[word[0]; 50], "members:9").await;
+            let logged = receiver.recv(&mut [0; 8]).await?;
+            sum = sum.rotate_left(3) ^ logged as u64 ^ u64::from(named.is_ok()) << 8;
+        }
+        io::Result::Ok(sum)
+    });
+    let mut sum = sent.await.unwrap().unwrap();
+    for heard in heard {
+        sum = sum.rotate_left(17) ^ heard.await.unwrap().unwrap();
+    }
+    let traffic = sim.traffic();
+    sum ^ traffic.duplicated << 48 ^ traffic.reordered << 52 ^ traffic.corrupted << 56
 }
 
 /// A service on axum, asked by pooled clients over HTTP/1 and HTTP/2, while its process is killed and a link is lossy.
