@@ -28,7 +28,7 @@ use std::time::Duration;
 /// let secs = Duration::from_secs;
 ///
 /// for name in ["a", "b", "c"] {
-///     sim.node(name).run(|| async { sleep(secs(3600)).await });
+///     sim.node(name).run(move || async move { sleep(secs(3600)).await });
 /// }
 /// sim.nemesis(Swarm::default().tolerate(Tolerance::new().down(1)).during(secs(1)..secs(30)));
 /// sleep(secs(31)).await;
