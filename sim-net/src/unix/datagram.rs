@@ -275,9 +275,6 @@ impl Net {
             self.sets.source_gone(Source::UnixDatagram(key));
         }
         self.unix_name_given_back(d.node, &d.local, Holder::Datagram(key));
-        for sender in d.waiting {
-            self.datagram_changed(k, sender, false, true);
-        }
     }
 
     /// Drops what waits to be received, and says whether there was something.

@@ -294,6 +294,7 @@ unsafe fn by_number(number: libc::c_long, fd: c_int, a: usize, b: usize, c: usiz
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::assert_follows_from_the_seed;
     use super::*;
     use crate::guard::tests::{outcome, simulated};
     use std::fs::File;
@@ -340,14 +341,7 @@ mod tests {
 
     #[test]
     fn every_way_to_read_a_device_repeats_with_the_seed() {
-        let first = simulated(7, draws);
-        assert_eq!(simulated(7, draws), first);
-        for (one, other) in simulated(8, draws).iter().zip(&first) {
-            assert_ne!(one, other);
-        }
-        for (index, bytes) in first.iter().enumerate() {
-            assert!(!first[..index].contains(bytes), "draw {index} repeats an earlier one");
-        }
+        assert_follows_from_the_seed(draws);
         for (one, other) in draws().iter().zip(&draws()) {
             assert_ne!(one, other, "outside of a simulation they are real");
         }

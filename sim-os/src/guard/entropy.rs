@@ -120,6 +120,7 @@ const LONGEST: usize = 0x7fff_f000;
 mod tests {
     #![expect(clippy::disallowed_types, reason = "the tests are about what the guards do to these")]
 
+    use super::super::tests::assert_follows_from_the_seed;
     use super::*;
     use crate::guard::memory::tests::Pages;
     use crate::guard::tests::{outcome, simulated};
@@ -229,14 +230,7 @@ mod tests {
 
     #[test]
     fn every_source_repeats_with_the_seed() {
-        let first = simulated(7, draws);
-        assert_eq!(simulated(7, draws), first);
-        for (one, other) in simulated(8, draws).iter().zip(&first) {
-            assert_ne!(one, other);
-        }
-        for (index, bytes) in first.iter().enumerate() {
-            assert!(!first[..index].contains(bytes), "draw {index} repeats an earlier one");
-        }
+        assert_follows_from_the_seed(draws);
     }
 
     #[test]

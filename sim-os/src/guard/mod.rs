@@ -103,6 +103,20 @@ mod tests {
         std::thread::spawn(run).join().expect("a thread of its own")
     }
 
+    /// Checks that what `draws` gives repeats with the seed, differs between seeds, and never comes twice in a run.
+    pub(super) fn assert_follows_from_the_seed<T: PartialEq + std::fmt::Debug + Send + 'static>(
+        draws: fn() -> Vec<T>,
+    ) {
+        let first = simulated(7, draws);
+        assert_eq!(simulated(7, draws), first);
+        for (one, other) in simulated(8, draws).iter().zip(&first) {
+            assert_ne!(one, other);
+        }
+        for (index, drawn) in first.iter().enumerate() {
+            assert!(!first[..index].contains(drawn), "draw {index} repeats an earlier one");
+        }
+    }
+
     #[test]
     fn no_symbol_is_listed_twice() {
         let mut names: Vec<_> = table().map(|guard| guard.name).collect();
