@@ -66,6 +66,19 @@ pub use sim_run::{
     Builder, FailedRun, Group, InvalidSeeds, Isolate, Note, Run, Seeds, Sweep, SweepReport, sweep,
 };
 
+/// The names of all families of faults, in their order: what [`Swarm::only`] and [`Swarm::without`] take. In a run,
+/// [`Sim::families`] has those of the subsystems that are in use.
+///
+/// ```
+/// let families = sim::families();
+/// assert!(families.contains(&"kill") && families.contains(&"partition"));
+/// ```
+pub fn families() -> Vec<&'static str> {
+    let mut all = [sim_core::fault::families(), sim_net::families()].concat();
+    all.sort_unstable();
+    all
+}
+
 /// What a test needs: `use sim::prelude::*`.
 pub mod prelude {
     pub use crate::fs::DiskExt;

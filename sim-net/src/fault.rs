@@ -29,6 +29,11 @@ use std::time::Duration;
 pub(crate) const FAMILIES: &[&dyn Family] =
     &[&Partitions, &LATENCY, &LOSS, &DUPLICATION, &REORDERING, &CORRUPTION, &Clogs, &Swizzle, &Reset, &Names];
 
+/// The names of the families of faults that the network has.
+pub fn families() -> Vec<&'static str> {
+    FAMILIES.iter().map(|family| family.name()).collect()
+}
+
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

@@ -67,6 +67,7 @@ pub use api::{
     UnixDatagram, UnixListener, UnixSocket, UnixStream, WriteHalf,
 };
 pub use dns::{Dns, DnsFault, ToSocketAddrs, lookup_host};
+pub use fault::families;
 pub use link::{Bandwidth, Census, Clog, IntoNames, Latency, Link, NetExt, Partition, fixtures};
 pub use readiness::{Interest, Ready};
 pub use traffic::Traffic;

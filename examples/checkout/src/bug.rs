@@ -2,8 +2,8 @@
 
 use crate::chaos::Family;
 use crate::invariants;
+use command::Planted;
 use std::fmt;
-use std::str::FromStr;
 
 /// A mistake that a run can be told to make.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,12 +18,10 @@ pub enum Bug {
     StuckBreaker,
 }
 
-impl Bug {
-    /// All of them.
-    pub const ALL: [Bug; 4] = [Bug::DoubleCharge, Bug::NoCompensation, Bug::Oversell, Bug::StuckBreaker];
+impl Planted for Bug {
+    const ALL: &'static [Bug] = &[Bug::DoubleCharge, Bug::NoCompensation, Bug::Oversell, Bug::StuckBreaker];
 
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Bug::DoubleCharge => "double-charge",
             Bug::NoCompensation => "no-compensation",
@@ -32,8 +30,7 @@ impl Bug {
         }
     }
 
-    /// The signature of the runs that fail because of it.
-    pub fn signature(self) -> String {
+    fn signature(self) -> String {
         let invariant = match self {
             Bug::DoubleCharge => invariants::CHARGED_ONCE,
             Bug::NoCompensation => invariants::PAID_OR_COMPENSATED,
@@ -43,11 +40,10 @@ impl Bug {
         format!("invariant {invariant}")
     }
 
-    /// The faults without which it never shows, if there are such.
-    pub fn needs(self) -> Option<Family> {
+    fn needs(self) -> Option<&'static str> {
         match self {
-            Bug::DoubleCharge => Some(Family::Gateway),
-            Bug::NoCompensation | Bug::StuckBreaker => Some(Family::Partition),
+            Bug::DoubleCharge => Some(Family::Gateway.name()),
+            Bug::NoCompensation | Bug::StuckBreaker => Some(Family::Partition.name()),
             Bug::Oversell => None,
         }
     }
@@ -58,31 +54,3 @@ impl fmt::Display for Bug {
         f.write_str(self.name())
     }
 }
-
-impl FromStr for Bug {
-    type Err = Unknown;
-
-    fn from_str(name: &str) -> Result<Bug, Unknown> {
-        let known = Bug::ALL.into_iter().find(|bug| bug.name() == name);
-        known.ok_or_else(|| Unknown::new("bug", name, Bug::ALL.map(Bug::name)))
-    }
-}
-
-/// A name that means nothing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unknown(String);
-
-impl Unknown {
-    /// Says what was given and what is allowed.
-    pub(crate) fn new<const N: usize>(what: &str, name: &str, allowed: [&str; N]) -> Unknown {
-        Unknown(format!("there is no {what} {name:?}; allowed are {}", allowed.join(", ")))
-    }
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unknown {}

@@ -4,10 +4,10 @@
 //! partitions are short and come early in their slot, so that the shop has got over one before the next comes;
 //! partitions may last across several slots.
 
-use crate::bug::Unknown;
 use crate::draw::Root;
 use crate::gateway::Mood;
 use crate::shop::{LATENCY, Shop};
+use command::Faults;
 use serde::{Deserialize, Serialize};
 use sim::net::NetExt;
 use sim::time::Duration;
@@ -15,7 +15,6 @@ use sim::{Kind, Sim, rand};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::str::FromStr;
 use tracing::info;
 
 /// A family of faults.
@@ -69,42 +68,15 @@ impl fmt::Display for Family {
     }
 }
 
-impl FromStr for Family {
-    type Err = Unknown;
-
-    fn from_str(name: &str) -> Result<Family, Unknown> {
-        let known = Family::ALL.into_iter().find(|family| family.name() == name);
-        known.ok_or_else(|| Unknown::new("fault family", name, Family::ALL.map(Family::name)))
+/// The families that this run may meet: none in one seed of five, otherwise about half of those that are on. So runs
+/// differ from each other, instead of all being equally noisy.
+fn swarm(faults: &Faults) -> Vec<Family> {
+    let half: u64 = rand::range(0..1 << Family::ALL.len());
+    if rand::chance(1, 5) {
+        return Vec::new();
     }
-}
-
-/// A set of families.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Faults(u8);
-
-impl Faults {
-    /// Nothing goes wrong.
-    pub const OFF: Faults = Faults(0);
-    /// Everything may go wrong.
-    pub const ON: Faults = Faults((1 << Family::ALL.len()) - 1);
-
-    /// All of these but one.
-    #[must_use]
-    pub fn without(self, family: Family) -> Faults {
-        Faults(self.0 & !(1 << family as u8))
-    }
-
-    /// Whether a family is in the set.
-    pub fn has(self, family: Family) -> bool {
-        self.0 >> (family as u8) & 1 == 1
-    }
-
-    /// The families that this run may meet: none in one seed of five, otherwise about half of them. So runs differ
-    /// from each other, instead of all being equally noisy.
-    fn swarm(self) -> Faults {
-        let half = rand::range(0..=Faults::ON.0.into()) as u8;
-        if rand::chance(1, 5) { Faults::OFF } else { Faults(self.0 & half) }
-    }
+    let chosen = |family: &Family| half >> (*family as u8) & 1 == 1 && faults.has(family.name());
+    Family::ALL.into_iter().filter(chosen).collect()
 }
 
 /// How often faults of each family were injected, in the order of [`Family::ALL`].
@@ -134,15 +106,15 @@ mod part {
 }
 
 /// Lets the faults of this run happen to the shop; gives where they are counted.
-pub fn unleash(sim: Sim, shop: &Rc<Shop>, faults: Faults) -> Rc<RefCell<Fired>> {
+pub fn unleash(sim: Sim, shop: &Rc<Shop>, faults: &Faults) -> Rc<RefCell<Fired>> {
     let fired = Rc::new(RefCell::new(Fired::default()));
-    let swarm = faults.swarm();
+    let swarm = Rc::new(swarm(faults));
     for slot in 0..SLOTS {
-        let (shop, fired) = (shop.clone(), fired.clone());
+        let (shop, fired, swarm) = (shop.clone(), fired.clone(), swarm.clone());
         sim.harness().spawn(async move {
             let start = SLOT * slot as u32;
             sim.phase(&format!("fault {slot} is drawn"), start).await;
-            let Some(fault) = Fault::draw(slot, swarm) else { return };
+            let Some(fault) = Fault::draw(slot, &swarm) else { return };
             sim.phase(&format!("fault {slot} begins"), start + fault.at).await;
             let end = (start + fault.at + fault.length).min(HEALED);
             fired.borrow_mut()[fault.family as usize] += 1;
@@ -165,11 +137,11 @@ struct Fault {
 
 impl Fault {
     /// The fault of a slot, unless it has none or one of a family that this run does not meet.
-    fn draw(slot: u64, swarm: Faults) -> Option<Fault> {
+    fn draw(slot: u64, swarm: &[Family]) -> Option<Fault> {
         let root = Root::new(Kind::Fault, 0, slot);
         let choice = root.what(Kind::Fault, &[20, 10, 10, 12, 10, 12, 16]);
         let family = *Family::ALL.get(choice.checked_sub(1)?)?;
-        if !swarm.has(family) {
+        if !swarm.contains(&family) {
             return None;
         }
         let (least, most) = if family == Family::Partition { LONG } else { SHORT };

@@ -13,7 +13,7 @@
 //! | [`chaos`] | the faults: what goes wrong |
 //! | [`invariants`] | what must hold all the same |
 //! | [`bug`] | four mistakes that a run can be told to make, to see them found |
-//! | [`cli`], [`report`] | the command line, and what it prints |
+//! | [`cli`] | what the command line needs to know of it |
 //! | [`draw`] | operations and faults as decisions of the run |
 //!
 //! ```
@@ -38,7 +38,6 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod protocol;
-pub mod report;
 pub mod shop;
 pub mod shopper;
 pub mod store;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    checkout::cli::main(std::env::args_os())
+    command::main::<checkout::cli::Checkout>(std::env::args_os())
 }

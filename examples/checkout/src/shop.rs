@@ -2,7 +2,7 @@
 
 use crate::Bug;
 use crate::catalog::{Catalog, Stock};
-use crate::chaos::{self, Faults, Fired};
+use crate::chaos::{self, Fired};
 use crate::gateway::{Bank, Gateway};
 use crate::invariants;
 use crate::notification::{Notification, Sent};
@@ -28,19 +28,7 @@ pub const VOUCHER: u32 = ITEMS as u32;
 const LATE_CUSTOMER: u32 = SHOPPERS;
 
 /// How a run is to be.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Options {
-    /// What may go wrong.
-    pub faults: Faults,
-    /// A mistake to make.
-    pub bug: Option<Bug>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { faults: Faults::ON, bug: None }
-    }
-}
+pub type Options = command::Options<Bug>;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +111,7 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
         let shopper = Shopper::new(customer, shop.told.clone());
         sim.node(&format!("shopper-{customer}")).spawn(shopper.shop(sim));
     }
-    let fired = chaos::unleash(sim, &shop, options.faults);
+    let fired = chaos::unleash(sim, &shop, &options.faults);
 
     sim.phase("all faults are over", chaos::HEALED).await;
     let customer = Shopper::new(LATE_CUSTOMER, shop.told.clone());

@@ -2,8 +2,9 @@
 //! planted.
 
 use checkout::Bug;
-use checkout::chaos::{Family, Faults};
+use checkout::chaos::Family;
 use checkout::shop::{self, Options, Summary};
+use command::{Faults, Planted};
 use sim::{Config, Failure};
 use std::ops::Range;
 
@@ -12,24 +13,24 @@ const BOUND: u64 = 3_000;
 /// So many seeds, besides those up to the first that showed the bug, must pass where it cannot show.
 const MORE: u64 = 60;
 
-fn first_failure(mut seeds: Range<u64>, faults: Faults, bug: Option<Bug>) -> Option<(u64, Failure)> {
-    let options = Options { faults, bug };
+fn first_failure(mut seeds: Range<u64>, faults: &Faults, bug: Option<Bug>) -> Option<(u64, Failure)> {
+    let options = Options { faults: faults.clone(), bug };
     seeds.find_map(|seed| {
-        let outcome = sim::run(Config::seed(seed), |sim| shop::run(sim, options));
+        let outcome = sim::run(Config::seed(seed), |sim| shop::run(sim, options.clone()));
         outcome.result.err().map(|failure| (seed, failure))
     })
 }
 
 #[track_caller]
 fn assert_clean(seeds: Range<u64>, faults: Faults, bug: Option<Bug>) {
-    if let Some((seed, failure)) = first_failure(seeds, faults, bug) {
+    if let Some((seed, failure)) = first_failure(seeds, &faults, bug) {
         panic!("seed {seed} with bug {bug:?}, {faults:?}: {failure}");
     }
 }
 
 #[track_caller]
 fn is_found(bug: Bug, faults: Faults) -> u64 {
-    let found = first_failure(0..BOUND, faults, Some(bug));
+    let found = first_failure(0..BOUND, &faults, Some(bug));
     let (seed, failure) = found.unwrap_or_else(|| panic!("{bug} shows in none of {BOUND} seeds"));
     assert_eq!(failure.signature(), bug.signature(), "seed {seed}: {failure}");
     seed
@@ -37,10 +38,10 @@ fn is_found(bug: Bug, faults: Faults) -> u64 {
 
 #[track_caller]
 fn is_found_only_with(bug: Bug, family: Family) {
-    assert_eq!(bug.needs(), Some(family));
-    let seed = is_found(bug, Faults::ON);
-    assert_clean(0..seed + 1, Faults::ON, None);
-    assert_clean(0..seed + MORE, Faults::ON.without(family), Some(bug));
+    assert_eq!(bug.needs(), Some(family.name()));
+    let seed = is_found(bug, Faults::on());
+    assert_clean(0..seed + 1, Faults::on(), None);
+    assert_clean(0..seed + MORE, Faults::on().without(family.name()), Some(bug));
 }
 
 #[test]
@@ -61,29 +62,29 @@ fn stuck_breaker_needs_a_partition() {
 #[test]
 fn oversell_needs_no_faults_at_all() {
     assert_eq!(Bug::Oversell.needs(), None);
-    let seed = is_found(Bug::Oversell, Faults::OFF);
-    assert_clean(0..seed + 1, Faults::OFF, None);
-    is_found(Bug::Oversell, Faults::ON);
+    let seed = is_found(Bug::Oversell, Faults::off());
+    assert_clean(0..seed + 1, Faults::off(), None);
+    is_found(Bug::Oversell, Faults::on());
 }
 
 #[test]
 fn nothing_is_found_where_no_bug_is() {
-    assert_clean(0..MORE, Faults::ON, None);
+    assert_clean(0..MORE, Faults::on(), None);
 }
 
 #[test]
 fn every_family_of_faults_fires_and_none_that_is_off() {
-    let fired = |faults| {
+    let fired = |faults: Faults| {
         let mut sums = Summary::default();
         for seed in 0..60 {
-            let options = Options { faults, bug: None };
-            sums += sim::run(Config::seed(seed), |sim| shop::run(sim, options)).result.unwrap();
+            let options = Options { faults: faults.clone(), bug: None };
+            sums += sim::run(Config::seed(seed), |sim| shop::run(sim, options.clone())).result.unwrap();
         }
         sums.fired
     };
-    assert!(fired(Faults::ON).iter().all(|times| *times > 0));
-    assert_eq!(fired(Faults::OFF), [0; Family::ALL.len()]);
-    let without_kills = fired(Faults::ON.without(Family::Kill));
+    assert!(fired(Faults::on()).iter().all(|times| *times > 0));
+    assert_eq!(fired(Faults::off()), [0; Family::ALL.len()]);
+    let without_kills = fired(Faults::on().without(Family::Kill.name()));
     assert_eq!(without_kills[Family::Kill as usize], 0);
     assert!(without_kills[Family::Restart as usize] > 0);
 }

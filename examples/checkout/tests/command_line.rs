@@ -1,5 +1,6 @@
 //! The command line, through the built binary.
 
+use command::Planted;
 use serde_json::Value;
 use std::process::{Command, Output};
 

@@ -32,3 +32,8 @@ pub use tolerance::Tolerance;
 
 pub(crate) use log::{Aspect, FaultLog};
 pub(crate) use nemesis::Nemesis;
+
+/// The names of the families that this crate has; other subsystems have their own.
+pub fn families() -> Vec<&'static str> {
+    builtin::FAMILIES.iter().map(|family| family.name()).collect()
+}

@@ -1,0 +1,245 @@
+//! What was asked for.
+
+use crate::{Faults, Options, Planted, System};
+use lexopt::prelude::*;
+use sim::Seeds;
+use std::ffi::OsString;
+
+const HELP: &str = "\
+  --seeds N|A..B    run the seeds 0 to N-1, or A to B-1 (default 1000)
+  --seed S          run one seed, and show its failure in full
+  --bug NAME        make a planted mistake; see --list-bugs
+  --list-bugs       one line each: name, expected signature, fault family that it needs or none
+  --faults on|off   whether anything goes wrong (default on)
+  --only FAMILY     of the families of faults only this one; may be given several times
+  --without FAMILY  leave out a family of faults; may be given several times
+  --json            print one line of JSON instead of a table
+  --help            this text
+
+environment:
+  SIM_JOBS=N                how many runs at a time
+  SIM_SEED=S SIM_LOG=info   run one seed, and tell what happens in it
+  SIM_FORK=0                run one seed in this process, for debuggers
+
+exit code: 0 all seeds passed, 100 seeds have failed, 2 usage
+";
+
+/// The widest line of the list of families.
+const WIDTH: usize = 100;
+
+pub(crate) fn help<S: System>() -> String {
+    let mut text = format!("{}\n\nusage: {} [options]\n\n{HELP}\nfamilies of faults:\n ", S::ABOUT, S::NAME);
+    let mut column = 1;
+    for family in S::families() {
+        if column + family.len() > WIDTH {
+            text.push_str("\n ");
+            column = 1;
+        }
+        text.push(' ');
+        text.push_str(family);
+        column += 1 + family.len();
+    }
+    text.push('\n');
+    text
+}
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Command<B> {
+    Help,
+    ListBugs,
+    Run(Request<B>),
+}
+
+/// Which seeds to run, how, and what to print.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Request<B> {
+    pub(crate) seeds: Seeds,
+    /// One seed was asked for by name.
+    pub(crate) single: bool,
+    pub(crate) options: Options<B>,
+    pub(crate) json: bool,
+}
+
+pub(crate) fn parse<S: System>(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Command<S::Bug>, lexopt::Error> {
+    let mut request =
+        Request { seeds: Seeds::from(0..1_000), single: false, options: Options::default(), json: false };
+    let (mut several, mut off) = (false, false);
+    let mut faults = Faults::on();
+    let family = |name: &str| known("fault family", name, &S::families(), |family| family);
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seeds") => {
+                request.seeds = parser.value()?.parse()?;
+                several = true;
+            }
+            Long("seed") => {
+                request.seeds = Seeds::one(parser.value()?.parse()?);
+                request.single = true;
+            }
+            Long("bug") => {
+                let bug = |name: &str| known("bug", name, S::Bug::ALL, S::Bug::name);
+                request.options.bug = Some(parser.value()?.parse_with(bug)?);
+            }
+            Long("faults") => {
+                off = parser.value()?.parse_with(|value| match value {
+                    "on" => Ok(false),
+                    "off" => Ok(true),
+                    _ => Err("allowed are on, off"),
+                })?;
+            }
+            Long("only") => faults = faults.only(parser.value()?.parse_with(family)?),
+            Long("without") => faults = faults.without(parser.value()?.parse_with(family)?),
+            Long("json") => request.json = true,
+            Long("list-bugs") => return Ok(Command::ListBugs),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    if several && request.single {
+        return Err("--seed and --seeds exclude each other".into());
+    }
+    request.options.faults = if off { Faults::off() } else { faults };
+    Ok(Command::Run(request))
+}
+
+/// What is called this, or what is called what.
+fn known<T: Copy>(
+    what: &str,
+    name: &str,
+    all: &[T],
+    called: impl Fn(T) -> &'static str,
+) -> Result<T, String> {
+    let one = all.iter().copied().find(|one| called(*one) == name);
+    one.ok_or_else(|| {
+        let allowed: Vec<_> = all.iter().map(|one| called(*one)).collect();
+        format!("there is no {what} {name:?}; allowed are {}", allowed.join(", "))
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Summary;
+    use serde::{Deserialize, Serialize};
+    use std::ops::AddAssign;
+
+    /// A system with which nothing is the matter but what it is asked for.
+    pub(crate) struct Clock;
+
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    pub(crate) enum Bug {
+        Late,
+        Early,
+    }
+
+    impl Planted for Bug {
+        const ALL: &'static [Bug] = &[Bug::Late, Bug::Early];
+
+        fn name(self) -> &'static str {
+            match self {
+                Bug::Late => "late",
+                Bug::Early => "early",
+            }
+        }
+
+        fn signature(self) -> String {
+            "invariant on time".to_string()
+        }
+
+        fn needs(self) -> Option<&'static str> {
+            (self == Bug::Late).then_some("pause")
+        }
+    }
+
+    #[derive(Clone, Default, Serialize, Deserialize)]
+    pub(crate) struct Ticks(pub(crate) u64);
+
+    impl AddAssign for Ticks {
+        fn add_assign(&mut self, other: Ticks) {
+            self.0 += other.0;
+        }
+    }
+
+    impl Summary for Ticks {
+        fn rows(&self) -> Vec<(&'static str, u64)> {
+            vec![("ticks", self.0)]
+        }
+    }
+
+    impl System for Clock {
+        type Bug = Bug;
+        type Summary = Ticks;
+        const NAME: &'static str = "clock";
+        const ABOUT: &'static str = "A clock.";
+        const INVARIANTS: &'static [&'static str] = &["on time", "in order"];
+
+        async fn run(sim: sim::Sim, options: Options<Bug>) -> Ticks {
+            if options.bug.is_some() {
+                sim.violated("on time", "it is not");
+            }
+            Ticks(1_000)
+        }
+    }
+
+    pub(crate) fn parsed(arguments: &str) -> Result<Request<Bug>, String> {
+        let arguments = std::iter::once("clock").chain(arguments.split_whitespace()).map(OsString::from);
+        match parse::<Clock>(arguments) {
+            Ok(Command::Run(request)) => Ok(request),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn without_arguments_a_thousand_seeds_meet_all_faults() {
+        let request = parsed("").unwrap();
+        assert_eq!(request.seeds, Seeds::from(0..1_000));
+        assert_eq!((request.options.faults, request.options.bug), (Faults::on(), None));
+        assert!(!request.single && !request.json);
+    }
+
+    #[test]
+    fn every_option_is_understood() {
+        let request = parsed("--seeds 5..9 --bug early --without kill --without=loss --json").unwrap();
+        assert_eq!((request.seeds, request.json), (Seeds::from(5..9), true));
+        assert_eq!(request.options.bug, Some(Bug::Early));
+        assert_eq!(request.options.faults, Faults::on().without("kill").without("loss"));
+        assert_eq!(parsed("--only dns").unwrap().options.faults, Faults::on().only("dns"));
+        assert_eq!(parsed("--faults off").unwrap().options.faults, Faults::off());
+        assert_eq!(parsed("--faults off --without dns").unwrap().options.faults, Faults::off());
+        let request = parsed("--seed 7").unwrap();
+        assert_eq!((request.seeds, request.single), (Seeds::one(7), true));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_what_is_allowed() {
+        for (arguments, named) in [
+            ("--bug typo", ["typo", "late, early"]),
+            ("--without rain", ["rain", "partition, "]),
+            ("--only rain", ["rain", "kill, "]),
+            ("--faults some", ["some", "on, off"]),
+            ("--seeds 9..5", ["9..5", "less than its end"]),
+            ("--seeds x", ["x", "0..5000"]),
+            ("--seed -1", ["-1", "invalid digit"]),
+            ("--speed 1", ["--speed", "invalid option"]),
+            ("--seed 1 --seeds 2", ["--seed", "exclude each other"]),
+            ("--bug", ["--bug", "missing argument"]),
+        ] {
+            let error = parsed(arguments).unwrap_err();
+            assert!(named.iter().all(|part| error.contains(part)), "{arguments}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_option_and_family() {
+        let help = help::<Clock>();
+        for word in ["A clock.", "usage: clock", "--only", "--without", "--json", " kill ", " partition "] {
+            assert!(help.contains(word), "{word} is missing:\n{help}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 120), "{help}");
+    }
+}
