@@ -55,7 +55,7 @@ pub use sim_core::{
     JoinHandle, JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Swarm,
     Tolerance, Verdict, spawn, spawn_local, spawn_named, yield_now,
 };
-pub use sim_core::{Config, codec, decision, fault, fs, rand, run, signal, time};
+pub use sim_core::{Config, Decisions, codec, decision, fault, fs, rand, run, signal, time};
 pub use sim_hooks::{buggify, buggify_knob};
 /// The same as [`sim_test`], under a name by which rstest knows an asynchronous test: `#[rstest] #[case(1)] #[sim::test]`.
 pub use sim_macros::sim_test as test;
@@ -63,7 +63,8 @@ pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};
 pub use sim_run::{
-    Builder, FailedRun, Group, InvalidSeeds, Isolate, Note, Run, Seeds, Sweep, SweepReport, sweep,
+    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Note, Run, Seeds, Sweep, SweepReport,
+    Token, sweep,
 };
 
 /// The names of all families of faults, in their order: what [`Swarm::only`] and [`Swarm::without`] take. In a run,

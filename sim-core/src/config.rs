@@ -5,6 +5,18 @@ use crate::{Schedule, Source};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// Which decisions a run lists in its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decisions {
+    /// None.
+    #[default]
+    Unlisted,
+    /// Those that were not boring.
+    Deviations,
+    /// All that were asked for.
+    All,
+}
+
 /// What a run is a function of, besides its body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -20,6 +32,8 @@ pub struct Config {
     pub epoch: u64,
     /// Keep the log of events and deviations.
     pub record: bool,
+    /// Which decisions the log lists; a run that is recorded lists its deviations at least.
+    pub decisions: Decisions,
     /// Take a backtrace when a task panics; it costs milliseconds.
     pub backtrace: bool,
 }
@@ -38,6 +52,7 @@ impl Config {
             time_limit: Config::TIME_LIMIT,
             epoch: EPOCH,
             record: false,
+            decisions: Decisions::Unlisted,
             backtrace: false,
         }
     }
@@ -60,5 +75,18 @@ impl Config {
     /// With the log of events and deviations.
     pub fn record(self) -> Self {
         Config { record: true, ..self }
+    }
+
+    /// With these decisions in the log.
+    pub fn decisions(self, decisions: Decisions) -> Self {
+        Config { decisions, ..self }
+    }
+
+    /// Which decisions a run lists.
+    pub(crate) fn listed(&self) -> Decisions {
+        match self.decisions {
+            Decisions::Unlisted if self.record => Decisions::Deviations,
+            decisions => decisions,
+        }
     }
 }

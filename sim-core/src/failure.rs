@@ -30,6 +30,8 @@ pub enum FailureKind {
     Nondeterminism,
     /// A task made a call to the host that no simulation can answer, such as starting a thread.
     Violation,
+    /// A saved run no longer fits the test: decisions that it holds were never asked for, and nothing else broke.
+    Stale,
 }
 
 impl FailureKind {
@@ -47,6 +49,7 @@ impl FailureKind {
             FailureKind::Crash => "crash",
             FailureKind::Nondeterminism => "nondeterminism",
             FailureKind::Violation => "violation",
+            FailureKind::Stale => "stale",
         }
     }
 }
@@ -94,7 +97,10 @@ impl Failure {
 
     /// Whether the failure belongs to the task that ran.
     pub(crate) fn is_of_a_task(&self) -> bool {
-        !matches!(self.kind, FailureKind::Deadlock | FailureKind::TimeLimit | FailureKind::Crash)
+        !matches!(
+            self.kind,
+            FailureKind::Deadlock | FailureKind::TimeLimit | FailureKind::Crash | FailureKind::Stale
+        )
     }
 
     pub(crate) fn deadlock(waiting: Vec<String>) -> Self {

@@ -4,6 +4,7 @@
 //! to the caller, who does it when the kernel is no longer borrowed.
 
 use crate::clock::{ClockError, Due, EventKey, Events, What};
+use crate::config::Decisions;
 use crate::decision::{Deviation, Kind, Name, Naming, Source};
 use crate::executor::{BoxTask, Executor, waker};
 use crate::failure::{Failure, FailureKind};
@@ -74,6 +75,9 @@ pub struct Kernel {
     pub(crate) current: Current,
     pub(crate) stats: Stats,
     pub(crate) log: Option<Box<Log>>,
+    /// Decisions of at least this value are listed.
+    listed_from: u64,
+    listed: Vec<Deviation>,
     pub(crate) faults: FaultLog,
     exited: Vec<Exited>,
     /// A failure or the return of a program waits to be looked at.
@@ -115,6 +119,8 @@ impl Kernel {
             current: Current::HARNESS,
             stats: Stats::NONE,
             log: None,
+            listed_from: u64::MAX,
+            listed: Vec::new(),
             faults: FaultLog::new(),
             exited: Vec::new(),
             attention: false,
@@ -145,6 +151,12 @@ impl Kernel {
         self.current = Current::HARNESS;
         self.stats = Stats::NONE;
         self.log = config.record.then(Box::default);
+        self.listed = Vec::new();
+        self.listed_from = match config.listed() {
+            Decisions::Unlisted => u64::MAX,
+            Decisions::Deviations => 1,
+            Decisions::All => 0,
+        };
         self.faults.reset();
         self.exited.clear();
         self.attention = false;
@@ -231,10 +243,27 @@ impl Kernel {
         self.fold(name ^ value);
         if value != 0 {
             self.stats.deviations += 1;
-            if let Some(log) = &mut self.log {
-                log.deviations.push(Deviation { name, kind, target, value, at: self.now });
-            }
         }
+        if value >= self.listed_from {
+            self.list(Deviation { name, kind, target, value, at: self.now });
+        }
+    }
+
+    #[cold]
+    fn list(&mut self, decision: Deviation) {
+        self.listed.push(decision);
+    }
+
+    /// The log of the run, if it was to keep any part of one.
+    pub(crate) fn take_log(&mut self) -> Option<Log> {
+        let events = self.log.take();
+        let any = events.is_some() || self.listed_from < u64::MAX;
+        any.then(|| {
+            let mut log = events.map(|log| *log).unwrap_or_default();
+            log.deviations = std::mem::take(&mut self.listed);
+            log.nodes = self.machines.iter().map(|machine| machine.name.to_string()).collect();
+            log
+        })
     }
 
     /// Plans an event for a subsystem at a time of the world, not before now. What happens in it is caused by

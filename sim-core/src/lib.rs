@@ -54,7 +54,7 @@ pub mod trace;
 pub mod world;
 
 pub use clock::{ClockError, EPOCH, EventKey};
-pub use config::Config;
+pub use config::{Config, Decisions};
 pub use decision::{Deviation, Kind, Name, Source};
 pub use executor::{
     AbortHandle, JoinError, JoinHandle, JoinSet, Schedule, UnknownSchedule, spawn, spawn_local, spawn_named,

@@ -500,7 +500,7 @@ impl World {
             ));
         }
         let now = Duration::from_nanos(kernel.now());
-        let (trace, faults, log) = (kernel.trace(), kernel.faults.take(), kernel.log.take().map(|l| *l));
+        let (trace, faults, log) = (kernel.trace(), kernel.faults.take(), kernel.take_log());
         Outcome { result, trace, now, stats, faults, log, notes }
     }
 

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sim_core::{Log, Outcome, Schedule, Sim};
 
+use crate::Isolate;
 use crate::isolate::{self, LONG, Limits, Place, Plan, Twice, Work};
 use crate::run::{Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
-use crate::{Isolate, Seeds};
 
 /// Prepares one run.
 ///
@@ -45,7 +45,7 @@ impl Builder {
         Builder::default()
     }
 
-    /// The seed that decides everything; default 0. `SIM_SEED` overrides it.
+    /// The seed that decides everything; default 0. `SIM_SEED` overrides it, and `SIM_REPLAY` with a saved run.
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self
@@ -146,13 +146,14 @@ impl Builder {
         let settings = Settings::of_environment();
         self.shape.schedule = settings.schedule.unwrap_or(self.shape.schedule);
         let place = Place::visit(None, here);
+        self.shape.saved = settings.replay_of(&place.subject());
         let work: &Work<'_> = &|seed, _| run(&self.shape, seed);
         if let Some(past) = isolate::enter(&place, &self.limits, work) {
             return decode::<Wire<T>>(&past).into_outcome();
         }
         let plan = Plan {
             place: &place,
-            seeds: Seeds::one(settings.seed.unwrap_or(self.seed)),
+            seeds: settings.one_seed(self.seed),
             jobs: 1,
             isolate: self.isolate.here(),
             limits: self.limits.clone(),

@@ -10,6 +10,7 @@
 //! | `test`, `draw` | what `#[sim_test]` expands to, and the arguments that it draws |
 //! | `seeds`, `settings` | how seeds are written; what the environment overrides |
 //! | `run` | one run and its outcome on the wire |
+//! | `token` | [`Token`]: a run as text |
 //! | `isolate` | supervisor, worker, child; threads |
 //! | `logging`, `progress` | what is printed |
 //!
@@ -30,11 +31,13 @@ mod seeds;
 mod settings;
 mod sweep;
 mod test;
+mod token;
 
 pub use builder::Builder;
 pub use run::Run;
 pub use seeds::{InvalidSeeds, Seeds};
 pub use sweep::{FailedRun, Group, Note, Sweep, SweepReport, sweep};
+pub use token::{InvalidToken, Token};
 
 /// Where a run happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sim_core::{Config, Failure, FailureKind, Fault, Log, Outcome, Schedule, Sim, Stats, codec};
+use sim_core::{Config, Decisions, Failure, FailureKind, Fault, Log, Outcome, Schedule, Sim, Stats, codec};
 
+use crate::Token;
 use crate::isolate::{Death, End};
 
 /// What one run of a sweep came to.
@@ -49,12 +50,14 @@ pub(crate) struct Shape {
     pub(crate) schedule: Schedule,
     pub(crate) time_limit: Duration,
     pub(crate) record: bool,
+    /// The run to repeat, in place of those of seeds.
+    pub(crate) saved: Option<Token>,
 }
 
 impl Default for Shape {
     fn default() -> Shape {
         let config = Config::seed(0);
-        Shape { schedule: config.schedule, time_limit: config.time_limit, record: false }
+        Shape { schedule: config.schedule, time_limit: config.time_limit, record: false, saved: None }
     }
 }
 
@@ -73,20 +76,58 @@ impl Shape {
         T: Serialize,
         Fut: Future<Output = R> + 'static,
     {
-        let config = Config {
+        let mut config = Config {
             schedule: self.schedule,
             time_limit: self.time_limit,
             record: self.record,
             ..Config::seed(seed)
         };
+        if let Some(saved) = &self.saved {
+            config = config.source(saved.source()).schedule(saved.schedule).decisions(Decisions::Deviations);
+        }
         let outcome = sim_core::run(config, body);
-        let result = match outcome.result.map(verdict) {
+        let mut result = match outcome.result.map(verdict) {
             Err(failure) => Err(relocated(failure, site)),
             Ok(Ok(value)) => Ok(value),
             Ok(Err(message)) => Err(failure_of_body(site, message, outcome.now)),
         };
-        let Outcome { trace, now, stats, faults, log, notes, .. } = outcome;
+        let Outcome { trace, now, stats, faults, mut log, mut notes, .. } = outcome;
+        if let Some(saved) = &self.saved {
+            let asked = log.as_ref().map_or(0, |log| log.deviations.len());
+            log = log.filter(|_| self.record);
+            check_fit(saved, asked, &mut result, now, &mut notes);
+        }
         encode(&Wire { result, trace, now, stats, faults, notes, log })
+    }
+}
+
+/// Says what the repetition of a saved run comes to. One that passes only because it no longer fits has not passed.
+fn check_fit<T>(
+    saved: &Token,
+    asked: usize,
+    result: &mut Result<T, Failure>,
+    now: Duration,
+    notes: &mut Vec<String>,
+) {
+    let (total, signature) = (saved.deviations.len(), &saved.signature);
+    let never = total.saturating_sub(asked);
+    let stale = (never > 0).then(|| format!("{never} of {total} decisions were never asked for"));
+    match (&*result, stale) {
+        (Ok(_), Some(stale)) => {
+            let message = format!(
+                "{stale}: the test is no longer the one that this run was saved from, where it failed with {signature}"
+            );
+            *result = Err(Failure { at: now, ..Failure::new(FailureKind::Stale, "", message) });
+        }
+        (Ok(_), None) => notes.push(format!(
+            "the saved run passes now: all {total} decisions were asked for, and it did not fail with {signature}"
+        )),
+        (Err(failure), stale) => {
+            if failure.signature() != *signature {
+                notes.push(format!("the saved run failed with {signature}"));
+            }
+            notes.extend(stale.map(|stale| format!("stale: {stale}")));
+        }
     }
 }
 

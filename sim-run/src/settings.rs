@@ -4,9 +4,9 @@ use std::fmt;
 
 use sim_core::Schedule;
 
-use crate::Seeds;
 use crate::logging;
 use crate::seeds::{Request, parse_seed};
+use crate::{Seeds, Token};
 
 /// Names, meanings and allowed values: `docs/running.md`.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) no_fork: bool,
     /// `SIM_LOG`.
     pub(crate) log: Option<String>,
+    /// `SIM_REPLAY`.
+    pub(crate) replay: Option<Token>,
     /// `NEXTEST_STRESS_CURRENT`: which repetition of the test this is.
     pub(crate) stress: u64,
 }
@@ -76,6 +78,7 @@ impl Settings {
             })?
             .unwrap_or(false),
             log: parse("SIM_LOG", set("SIM_LOG"), |value| logging::check(value).map(|()| value.to_owned()))?,
+            replay: parse("SIM_REPLAY", set("SIM_REPLAY"), Token::read)?,
             // nextest says "none" when it does not repeat tests. Its NEXTEST_ATTEMPT must not count: a retry that
             // changed the seed would hide what it retries.
             stress: parse("NEXTEST_STRESS_CURRENT", set("NEXTEST_STRESS_CURRENT"), |value| match value {
@@ -84,6 +87,15 @@ impl Settings {
             })?
             .unwrap_or(0),
         };
+        if settings.replay.is_some() {
+            // A saved run has its seed and its schedule.
+            for variable in ["SIM_SEED", "SIM_SEEDS", "SIM_SCHEDULE"] {
+                if let Some(value) = set(variable) {
+                    let allowed = "SIM_REPLAY is set, too, and says all of it: unset one of them".to_owned();
+                    return Err(Invalid { variable, value, allowed });
+                }
+            }
+        }
         match (settings.seed, &settings.seeds) {
             (Some(_), Some(_)) => Err(Invalid {
                 variable: "SIM_SEEDS",
@@ -96,12 +108,37 @@ impl Settings {
 
     /// The seeds to run where `default` is asked for: a count keeps the first of them.
     pub(crate) fn seeds(&self, default: Seeds) -> Seeds {
+        if let Some(token) = &self.replay {
+            return Seeds::one(token.seed);
+        }
         match (self.seed, &self.seeds) {
             (Some(seed), _) => Seeds::one(seed),
             (None, Some(Request::Range(range))) => Seeds::from(range.clone()),
             (None, Some(Request::Count(count))) => Seeds::starting_at(default.at(0).unwrap_or(0), *count),
             (None, None) => default,
         }
+    }
+
+    /// The seed of a single run where `default` is asked for.
+    pub(crate) fn one_seed(&self, default: u64) -> Seeds {
+        let saved = self.replay.as_ref().map(|token| token.seed);
+        Seeds::one(saved.or(self.seed).unwrap_or(default))
+    }
+
+    /// The saved run to repeat, which must be of this test or program.
+    ///
+    /// # Panics
+    /// When it is of another one: its decisions would mean nothing there.
+    #[track_caller]
+    pub(crate) fn replay_of(&self, subject: &str) -> Option<Token> {
+        let token = self.replay.clone()?;
+        assert!(
+            token.test == subject,
+            "SIM_REPLAY holds a run of {}, and this is {subject}: run that one alone (cargo test … {} -- --exact)",
+            token.test,
+            token.test
+        );
+        Some(token)
     }
 
     pub(crate) fn jobs(&self, asked: Option<usize>) -> usize {
@@ -162,6 +199,7 @@ mod tests {
             ("SIM_SCHEDULE", "fair", "fifo"),
             ("SIM_FORK", "no", "expected 1"),
             ("SIM_LOG", "=x=", "filter"),
+            ("SIM_REPLAY", "sim1:abc", "copy the whole line"),
             ("NEXTEST_STRESS_CURRENT", "x", "number"),
         ] {
             let error = read(&[(variable, value)]).unwrap_err();
@@ -172,5 +210,16 @@ mod tests {
         }
         let both = read(&[("SIM_SEED", "1"), ("SIM_SEEDS", "2")]).unwrap_err();
         assert!(both.contains("SIM_SEED is set, too"), "{both}");
+        let token = Token {
+            test: "a".to_owned(),
+            signature: "deadlock".to_owned(),
+            seed: 3,
+            schedule: Schedule::Fifo,
+            deviations: [(1, 2)].into(),
+        };
+        let token = token.to_string();
+        assert_eq!(read(&[("SIM_REPLAY", &token)]).unwrap().seeds(Seeds::from(0..9)), Seeds::one(3));
+        let both = read(&[("SIM_REPLAY", &token), ("SIM_SCHEDULE", "fifo")]).unwrap_err();
+        assert!(both.contains("SIM_REPLAY is set, too"), "{both}");
     }
 }

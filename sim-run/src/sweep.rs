@@ -48,7 +48,7 @@ pub struct Sweep<'f, T> {
 type OnRun<'f, T> = Box<dyn FnMut(&Run<T>) + 'f>;
 
 /// A sweep over those seeds. `SIM_SEED` or `SIM_SEEDS` override them; `SIM_SEEDS=100` keeps the first of them and runs
-/// 100 from there on.
+/// 100 from there on; `SIM_REPLAY` does a saved run in their place.
 pub fn sweep<'f, T>(seeds: impl Into<Seeds>) -> Sweep<'f, T> {
     Sweep {
         seeds: seeds.into(),
@@ -182,6 +182,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         let mut shape = self.shape;
         shape.schedule = settings.schedule.unwrap_or(shape.schedule);
         let place = Place::visit(None, here);
+        shape.saved = settings.replay_of(&place.subject());
         let work: &Work<'_> = &|seed, _| run(&shape, seed);
         if let Some(past) = isolate::enter(&place, &self.limits, work) {
             let past: Past = decode(&past);

@@ -83,6 +83,7 @@ where
     let of_spec =
         spec.schedule.map(|text| text.parse::<Schedule>().unwrap_or_else(|error| panic!("{error}")));
     shape.schedule = settings.schedule.or(of_spec).unwrap_or(shape.schedule);
+    shape.saved = settings.replay_of(&name);
     let at = format!("{}:{}", spec.file, spec.line);
     let work: &Work<'_> = &|seed, _| shape.run(seed, &body, Verdict::verdict, &at);
 
@@ -184,7 +185,8 @@ impl TestSpec {
         };
         let seeds = settings.seeds(default);
         // What was asked for by number is not shifted.
-        let by_number = settings.seed.is_some()
+        let by_number = settings.replay.is_some()
+            || settings.seed.is_some()
             || matches!(settings.seeds, Some(crate::seeds::Request::Range(_)))
             || (settings.seeds.is_none() && matches!(self.seeds, Some(TestSeeds::Range(..))));
         match seeds.at(0) {
@@ -244,10 +246,12 @@ impl Report<'_> {
         let seed = self.run.seed;
         let _ = writeln!(
             text,
-            "test {} failed with seed {seed} (run {} of {})\n",
+            "test {} failed with {}\n",
             self.name,
-            self.index + 1,
-            self.total
+            match &self.settings.replay {
+                Some(token) => format!("the saved run of {} decisions", token.deviations.len()),
+                None => format!("seed {seed} (run {} of {})", self.index + 1, self.total),
+            }
         );
         lines(&mut text, "  ", &format!("{}: {}", failure.kind.word(), failure.message), DETAILS);
         self.place(&mut text, failure, seen);
@@ -267,10 +271,19 @@ impl Report<'_> {
             }
             last_lines(&mut text, &again.output);
         }
+        let _ = write!(text, "\n  replay: {} {}", self.variables(seed), self.spec.command(self.name));
+        text
+    }
+
+    /// What has to be set so that the run happens again.
+    fn variables(&self, seed: u64) -> String {
+        if self.settings.replay.is_some() {
+            let given = std::env::var("SIM_REPLAY").unwrap_or_default();
+            return format!("SIM_REPLAY={given}");
+        }
         let schedule =
             self.settings.schedule.map(|schedule| format!("SIM_SCHEDULE='{schedule}' ")).unwrap_or_default();
-        let _ = write!(text, "\n  replay: {schedule}SIM_SEED={seed} {}", self.spec.command(self.name));
-        text
+        format!("{schedule}SIM_SEED={seed}")
     }
 
     fn place(&self, text: &mut String, failure: &Failure, seen: &Failure) {

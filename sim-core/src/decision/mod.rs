@@ -118,7 +118,7 @@ pub fn decide(name: Name, kind: Kind, target: u64, dist: impl FnOnce(u64) -> u64
     value
 }
 
-/// A decision that was not boring.
+/// A decision as the log lists it: one that was not boring, unless all are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Deviation {
     /// The decision's name.
@@ -127,7 +127,7 @@ pub struct Deviation {
     pub kind: Kind,
     /// Whom it was about: a link, a task, a node.
     pub target: u64,
-    /// The value, never 0.
+    /// The value; 0 is the boring one.
     pub value: u64,
     /// When it was drawn, ns of virtual time.
     pub at: u64,

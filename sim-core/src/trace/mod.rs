@@ -35,13 +35,16 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What a run did: its events, and its decisions that were not boring.
+/// What a run did: its events, and its decisions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
-    /// In the order in which they happened.
+    /// In the order in which they happened; none unless the run was recorded.
     pub entries: Vec<Entry>,
-    /// In the order in which they were drawn.
+    /// In the order in which they were drawn: those that were not boring, or all, as
+    /// [`Config::decisions`](crate::Config::decisions) says.
     pub deviations: Vec<Deviation>,
+    /// The names of the nodes, by their numbers.
+    pub nodes: Vec<String>,
 }
 
 impl Log {

@@ -62,6 +62,15 @@ impl Place {
         Place { test, site, ordinal }
     }
 
+    /// What its saved runs are runs of: the test, or the program.
+    pub(crate) fn subject(&self) -> String {
+        self.test.clone().unwrap_or_else(|| {
+            let program = std::env::current_exe().ok();
+            let name = program.as_deref().and_then(std::path::Path::file_stem);
+            name.map_or_else(|| "program".to_owned(), |name| name.to_string_lossy().into_owned())
+        })
+    }
+
     /// Keeps the report of a sweep for the workers of later ones. Also of one on threads: a worker that did it
     /// again would not be a process in which nothing ran.
     pub(crate) fn remember(&self, report: Vec<u8>) {
