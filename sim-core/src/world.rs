@@ -12,6 +12,7 @@ use crate::{Config, Failure, FailureKind, Outcome, Sim, decision::Kind, panics};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,8 +41,9 @@ pub trait Subsystem: Sync {
     fn process_died(&self, world: &World, node: NodeId, death: Death);
     /// The machine of a node has lost its disks, after a power cut.
     fn wiped(&self, _world: &World, _node: NodeId) {}
-    /// Every fault of this subsystem is to end, those that nobody holds any more too.
-    fn heal(&self, _world: &World) {}
+    /// Every fault of this subsystem is to end, those that nobody holds any more too, except what is wrong with the nodes
+    /// that are to stay broken.
+    fn heal(&self, _world: &World, _stay: &BTreeSet<NodeId>) {}
     /// The families of faults that it can inject; see [`Family`].
     fn families(&self) -> &'static [&'static dyn Family] {
         &[]

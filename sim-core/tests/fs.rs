@@ -264,12 +264,12 @@ fn compare<T: PartialEq + std::fmt::Debug + 'static>(
             on(node, durable("/a", &[7; 10_000])).await.unwrap();
             let guard = if faulty { inject(node.disk()) } else { None };
             let seen = node.spawn(async move { look().await }).await.unwrap();
-            let log = node.disk().faults();
-            assert_eq!(log.iter().any(|f| f.kind == kind && f.hits > 0), faulty, "{log:?}");
+            let log = sim.faults();
+            assert_eq!(log.iter().any(|f| f.family == kind.family() && f.effects > 0), faulty, "{log:?}");
             drop(guard);
             // Once it is over nothing is left of it.
             node.disk().heal();
-            assert!(node.disk().faults().iter().all(|f| !f.active));
+            assert!(sim.faults().iter().all(|f| f.end.is_some()));
             seen
         })
     };
@@ -369,7 +369,7 @@ fn silent_faults_of_writes_show_after_a_power_cut() {
             let found = on(node, fs::read("/a")).await.unwrap();
             assert_eq!((found[0], found[4096]), expected, "{kind:?}");
             assert_eq!(disk.durable().read("/a").unwrap()[0], 8, "beneath it is the truth");
-            assert_eq!(disk.faults().iter().any(|f| f.hits > 0), kind.is_some());
+            assert_eq!(sim.faults().iter().any(|f| f.effects > 0 && f.family != "power-cut"), kind.is_some());
             disk.heal();
             assert_eq!(on(node, fs::read("/a")).await.unwrap()[0], 8);
         });

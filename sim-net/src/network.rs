@@ -21,7 +21,7 @@ use sim_core::slab::{Key, Slab};
 use sim_core::world::{self, Subsystem, SubsystemId, World, WorldId};
 use sim_core::{Death, EventKey, NodeId};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::task::Waker;
 
@@ -170,7 +170,7 @@ impl Subsystem for NetSubsystem {
         with_net(world, |net, k| net.process_died(k, node, death));
     }
 
-    fn heal(&self, world: &World) {
+    fn heal(&self, world: &World, _stay: &BTreeSet<NodeId>) {
         with_net(world, Net::heal);
     }
 

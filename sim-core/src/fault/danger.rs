@@ -15,8 +15,10 @@ pub enum Window {
     Boot,
     /// Data is on its way to the disk.
     Sync,
-    /// A name changes on the disk.
+    /// A file gets another name.
     Rename,
+    /// A file is written.
+    Write,
 }
 
 impl Window {

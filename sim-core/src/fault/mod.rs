@@ -30,6 +30,7 @@ pub use log::{Fate, Fault, FaultId, Parameter, Particulars, Value};
 pub use swarm::Swarm;
 pub use tolerance::Tolerance;
 
+pub(crate) use family::every;
 pub(crate) use log::{Aspect, FaultLog};
 pub(crate) use nemesis::Nemesis;
 

@@ -8,11 +8,12 @@
 use super::family::{End, Family, Slot, Takes, ids, part, then};
 use super::log::{Fate, FaultId, Particulars};
 use super::swarm::{Profile, Swarm};
-use super::tolerance::{Excess, Group, Trouble};
+use super::tolerance::{Excess, Group, Tolerance, Trouble};
 use super::{Aspect, Injection};
 use crate::clock::nanos;
 use crate::decision::{self, Kind, Name, below, root};
 use crate::failure::FailureKind;
+use crate::fs::DiskExt;
 use crate::hash::{h, mix, text};
 use crate::node::{HARNESS, Node, NodeId};
 use crate::world::{self, World};
@@ -117,6 +118,11 @@ impl Sim {
             nemesis.plans.push(plan.clone());
             plan
         });
+        if let Some(&model) =
+            first.swarm.crash_models.get(first.profile.choice(first.swarm.crash_models.len()))
+        {
+            first.targets().into_iter().for_each(|node| _ = node.disk().crash_model(model));
+        }
         if start < until {
             first.visit(0);
         }
@@ -408,12 +414,17 @@ impl Plan {
     fn excess(&self, takes: &Takes) -> Option<Excess> {
         world::with(|w| {
             let nemesis = w.nemesis.borrow();
-            let any = Group { nodes: None, tolerance: super::Tolerance::new() };
             let of_plans = nemesis.plans.iter().flat_map(|plan| &plan.swarm.groups);
-            of_plans.chain([&any]).find_map(|group| {
-                let mut trouble = trouble(w, &nemesis, group);
-                trouble.add(takes, &members(w, group));
-                trouble.exceeds(&group.tolerance)
+            let mut groups: Vec<_> =
+                of_plans.map(|group| (members(w, group), group.tolerance.clone())).collect();
+            // Who is in no group may lose no data.
+            let mut others = members(w, &Group { nodes: None, tolerance: Tolerance::new() });
+            others.retain(|node| groups.iter().all(|(of_group, _)| !of_group.contains(node)));
+            groups.push((others, Tolerance::new()));
+            groups.iter().find_map(|(of_group, tolerance)| {
+                let mut trouble = trouble(w, &nemesis, of_group);
+                trouble.add(takes, of_group);
+                trouble.exceeds(tolerance)
             })
         })
     }
@@ -437,11 +448,10 @@ pub(super) fn groups(w: &World) -> Vec<Group> {
 }
 
 /// What is wrong in a group now, whoever did it; of partitions by hand nothing is known here.
-fn trouble(w: &World, nemesis: &Nemesis, group: &Group) -> Trouble {
-    let of_group = members(w, group);
+fn trouble(w: &World, nemesis: &Nemesis, of_group: &BTreeSet<NodeId>) -> Trouble {
     let mut trouble = Trouble::default();
-    trouble.add(&nemesis.lost, &of_group);
-    nemesis.active.iter().chain(&nemesis.for_good).for_each(|active| trouble.add(&active.takes, &of_group));
+    trouble.add(&nemesis.lost, of_group);
+    nemesis.active.iter().chain(&nemesis.for_good).for_each(|active| trouble.add(&active.takes, of_group));
     for (node, aspect) in w.kernel().held().filter(|(node, _)| of_group.contains(node)) {
         match aspect {
             Aspect::Dead | Aspect::Still => trouble.down.insert(node),

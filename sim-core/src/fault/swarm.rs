@@ -9,6 +9,7 @@ use super::family::{Family, Slot};
 use super::nemesis::Prefer;
 use super::tolerance::{Group, Tolerance};
 use crate::decision::ROOT;
+use crate::fs::CrashModel;
 use crate::hash::{below, h, text};
 use crate::node::Node;
 use std::fmt;
@@ -47,6 +48,7 @@ pub struct Swarm {
     pub(super) groups: Vec<Group>,
     pub(super) prefer: Vec<Prefer>,
     pub(super) own: Vec<Rc<dyn Family>>,
+    pub(super) crash_models: Vec<CrashModel>,
     pub(super) always: bool,
 }
 
@@ -71,6 +73,7 @@ impl Default for Swarm {
             groups: Vec::new(),
             prefer: Vec::new(),
             own: Vec::new(),
+            crash_models: Vec::new(),
             always: false,
         }
     }
@@ -148,6 +151,12 @@ impl Swarm {
         self
     }
 
+    /// The disks of each run follow one of these models, which the seed chooses: [`CrashModel::Lying`] too, if it is among
+    /// them. Without this they follow what each disk was set to, which is [`CrashModel::Chaos`] unless set.
+    pub fn crash_models(self, models: impl IntoIterator<Item = CrashModel>) -> Self {
+        Swarm { crash_models: models.into_iter().collect(), ..self }
+    }
+
     /// Every family in every run, at full intensity, and a fault in each slot: for tests of single families. It is not
     /// what finds most.
     pub fn at_full_strength(self) -> Self {
@@ -192,6 +201,11 @@ impl Profile {
         let of_family = h(h(self.seed, 2), text(family));
         // Half are off; of the others one in eight is on with an intensity of exactly nothing.
         if of_family >> 63 == 0 { 0 } else { below(h(of_family, 1), Slot::FULL + 1) }
+    }
+
+    /// One of `n`.
+    pub(super) fn choice(&self, n: usize) -> usize {
+        below(h(self.seed, 4), n as u64) as usize
     }
 
     /// How many slots of a hundred have a fault.

@@ -43,12 +43,15 @@
 //! - The *device* says how long something takes; it has one queue.
 //!
 //! `system` holds the volumes of a world, open file descriptions, and syncs under way. `call` is the future that an operation
-//! is: it takes effect at its first poll and ends when the device is done. `api` has the types that programs use.
+//! is: it takes effect at its first poll and ends when the device is done. `api` has the types that programs use. `control` and
+//! `faults` are the disk from outside, and `families` are the faults that the nemesis may plan.
 
 mod api;
 mod call;
 mod control;
 mod errno;
+mod families;
+mod faults;
 mod host;
 mod kernel;
 mod lock;
@@ -61,8 +64,9 @@ pub use api::{
     create_dir, create_dir_all, hard_link, metadata, read, read_dir, read_link, read_to_string, remove_dir,
     remove_dir_all, remove_file, rename, set_permissions, symlink, symlink_metadata, try_exists, write,
 };
-pub use control::{Disk, DiskExt, FaultGuard, Sync};
+pub use control::{Disk, DiskExt, Sync};
+pub use faults::FaultGuard;
 pub use kernel::CrashModel;
 pub use kernel::device::Speed;
-pub use kernel::fault::{DiskFault, FaultKind};
+pub use kernel::fault::FaultKind;
 pub use kernel::view::{Difference, Entry, Snapshot};

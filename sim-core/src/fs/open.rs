@@ -7,6 +7,7 @@ use super::kernel::file::LARGEST;
 use super::kernel::inode::Ino;
 use super::lock::Held;
 use super::system::{self, Fs, op_on_drop, with_fs};
+use crate::fault::Window;
 use crate::kernel::Kernel;
 use crate::node::NodeId;
 use crate::slab::Key;
@@ -127,13 +128,7 @@ impl Fs {
                 }
                 ino
             }
-            None if flags.create || flags.create_new => {
-                let created = volume.create(at, &spot, flags.mode);
-                if created.is_err() && volume.faults.full {
-                    volume.faults.hit_all(FaultKind::Full);
-                }
-                created?
-            }
+            None if flags.create || flags.create_new => volume.create(at, &spot, flags.mode)?,
             None => return Err(errno::not_found()),
         };
         volume.open(ino);
@@ -188,6 +183,9 @@ impl Fs {
             volume.strike_read(ino, position, buffer.len());
         }
         let (n, traffic) = volume.read(at, ino, position, buffer)?;
+        if traffic.requests > 0 && volume.faults.is_armed() {
+            volume.faults.hit_all(FaultKind::Eviction);
+        }
         if offset.is_none() {
             self.description(k, key)?.position += n as u64;
         }
@@ -208,6 +206,7 @@ impl Fs {
         if !(flags.write || flags.append) {
             return Err(errno::bad_descriptor());
         }
+        k.danger(Window::Write, node);
         let at = system::at(k, node);
         let volume = self.volume(k, node);
         // On Linux a positional write appends too, when the file was opened so (pwrite(2), BUGS).

@@ -6,11 +6,12 @@
 
 use super::errno;
 use super::kernel::device::Work;
-use super::kernel::fault::FaultKind;
+use super::kernel::fault::{FaultKind, News};
 use super::kernel::inode::Ino;
 use super::kernel::{At, Durability, Moment, Point, Volume};
 use super::open::Description;
 use crate::decision::{Kind, Name};
+use crate::fault::{Family, Particulars, Window};
 use crate::hash::{below, h};
 use crate::kernel::Kernel;
 use crate::node::{Death, Node, NodeId, Waiters};
@@ -18,7 +19,7 @@ use crate::slab::{Key, Slab};
 use crate::trace::Event;
 use crate::world::{self, Subsystem, SubsystemId, World, WorldId};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::task::Waker;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) struct Fs {
     pub lock_waiters: BTreeMap<(NodeId, Ino), Waiters>,
     /// Who waits for a device that hangs.
     hung: BTreeMap<NodeId, Waiters>,
+    /// The nodes whose disks have had faults.
+    struck: Vec<NodeId>,
     pub out: Outbox,
 }
 
@@ -114,6 +117,9 @@ pub(crate) fn with_fs<R>(world: &World, f: impl FnOnce(&mut Fs, &mut Kernel) -> 
             fs.enter(world, &kernel);
         }
         let result = f(&mut fs, &mut kernel);
+        if !fs.struck.is_empty() {
+            fs.tell(&mut kernel);
+        }
         if !fs.out.is_empty() {
             let out = std::mem::take(&mut fs.out);
             drop((fs, kernel));
@@ -132,9 +138,9 @@ fn deliver(world: &World, out: Outbox) {
             continue;
         }
         world.kernel().record(|| Event::new("disk.cut", "the power goes at a sync"));
-        world.end_process(node, Death::PowerCut);
+        let node = Node::new(world.id(), node);
+        node.power_cut();
         if let Some(after) = restart {
-            let node = Node::new(world.id(), node);
             crate::Sim::new(world.id()).after(Duration::from_nanos(after), move || node.start());
         }
     }
@@ -158,6 +164,18 @@ impl Subsystem for FsSubsystem {
             let at = at(k, node);
             fs.volume(k, node).clear(at);
         });
+    }
+
+    fn heal(&self, world: &World, stays: &BTreeSet<NodeId>) {
+        with_fs(world, |fs, k| {
+            for node in fs.struck.clone().into_iter().filter(|node| !stays.contains(node)) {
+                fs.heal(k, node);
+            }
+        });
+    }
+
+    fn families(&self) -> &'static [&'static dyn Family] {
+        super::families::FAMILIES
     }
 
     fn world_ended(&self, _world: &World) {
@@ -196,6 +214,59 @@ impl Fs {
         let at = at(k, node);
         Ok((self.volume(k, node), at, node))
     }
+
+    // ---- faults ----
+
+    /// A fault of a disk begins: its place among those of the disk.
+    pub fn begin_fault(
+        &mut self,
+        k: &mut Kernel,
+        node: NodeId,
+        (kind, target, left): (FaultKind, &str, Option<u64>),
+        particulars: impl FnOnce(Particulars) -> Particulars,
+    ) -> usize {
+        if !self.struck.contains(&node) {
+            self.struck.push(node);
+        }
+        let id = k.fault_begins(kind.family(), |k| particulars(Particulars::of_node(k, node)));
+        self.volume(k, node).faults.begin(id, kind, target, left)
+    }
+
+    /// A fault of a disk ends, and with it what it did to what is read, where it `mends`.
+    pub fn end_fault(&mut self, k: &mut Kernel, node: NodeId, place: usize, mends: bool) {
+        let volume = self.volume(k, node);
+        let ended = volume.faults.end(place);
+        volume.device.slower = volume.faults.times();
+        if mends {
+            volume.heal_by(place);
+        }
+        if ended == Some(FaultKind::Hang) && !volume.faults.is_active(FaultKind::Hang) {
+            self.answers(k, node);
+        }
+    }
+
+    /// Every fault of a disk ends, and the device returns what is on it.
+    pub fn heal(&mut self, k: &mut Kernel, node: NodeId) {
+        for place in 0..self.volume(k, node).faults.len() {
+            self.end_fault(k, node, place, false);
+        }
+        self.volume(k, node).heal_corruption();
+    }
+
+    /// Tells the fault log what faults of disks have done.
+    fn tell(&mut self, k: &mut Kernel) {
+        for node in &self.struck {
+            let Some(Some(volume)) = self.volumes.get_mut(node.0 as usize) else { continue };
+            for news in volume.faults.news() {
+                match news {
+                    News::Effect(fault) => k.fault_effect(fault),
+                    News::Over(fault) => k.fault_ends(fault),
+                }
+            }
+        }
+    }
+
+    // ---- the device ----
 
     /// Has the device of a node work from now on: the name of the operation, and when it is done; `None` while the device
     /// hangs.
@@ -298,9 +369,18 @@ impl Fs {
         }
     }
 
+    /// rename(2)
+    pub fn rename(&mut self, k: &mut Kernel, from: &[u8], to: &[u8]) -> io::Result<()> {
+        let (volume, at, node) = self.here(k)?;
+        volume.rename(at, from, to)?;
+        k.danger(Window::Rename, node);
+        Ok(())
+    }
+
     /// Begins a sync of an open file.
     pub fn begin_sync(&mut self, k: &mut Kernel, file: Key, how: Durability) -> io::Result<Key> {
         let (node, ino) = self.description(k, file).map(|d| (d.node, d.ino))?;
+        k.danger(Window::Sync, node);
         let volume = self.volume(k, node);
         let (era, upto, traffic) = (volume.era, volume.watermark(), volume.dirty(ino));
         let point = volume.point(ino);
@@ -366,6 +446,8 @@ impl Fs {
         let volume = self.volume(k, node);
         let synced = volume.sync(at, ino, upto, how);
         let failures = volume.inode(ino).failures;
+        // A program that has been told answers for it, one that has not does not know.
+        k.danger(Window::Sync, node);
         k.record(|| Event::new("disk.sync", format!("inode {ino}: {synced:?}")));
         // Each description is told once of a failure since it looked last (errseq_t).
         let Some(description) = self.open.get_mut(file) else { return synced };
@@ -396,6 +478,7 @@ impl Fs {
     /// A sync that is done when the call returns; the task pays for it.
     pub fn sync_at_once(&mut self, k: &mut Kernel, file: Key, how: Durability) -> io::Result<()> {
         let (node, ino) = self.description(k, file).map(|d| (d.node, d.ino))?;
+        k.danger(Window::Sync, node);
         let volume = self.volume(k, node);
         let (upto, traffic) = (volume.watermark(), volume.dirty(ino));
         let point = volume.point(ino);

@@ -271,7 +271,7 @@ pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<(
 /// # Errors
 /// Those of the man page.
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-    on_volume(|volume, at| volume.rename(at, bytes(&from), bytes(&to)))
+    block(|fs, k| Ok((fs.rename(k, bytes(&from), bytes(&to))?, Work::Call(0))))
 }
 
 /// unlink(2)

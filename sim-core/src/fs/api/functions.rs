@@ -87,7 +87,7 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 /// # Errors
 /// Those of the man page.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-    on_volume(|volume, at| volume.rename(at, bytes(&from), bytes(&to))).await
+    call(|fs, k| Ok((fs.rename(k, bytes(&from), bytes(&to))?, Work::Call(0)))).await
 }
 
 /// unlink(2): the name goes; the file goes with its last name and its last open handle.

@@ -186,7 +186,7 @@ mod tests {
     fn requests_queue_for_bandwidth_and_operations() {
         let speed = Speed::INSTANT.with_bandwidth(1_000_000_000).with_iops(1_000_000);
         let mut device = Device { speed, ..Device::default() };
-        let read = |requests, bytes| Work::Read(Traffic { requests, bytes, ..Traffic::default() }, 0);
+        let read = |requests, bytes| Work::Read(Traffic { requests, bytes }, 0);
         assert_eq!(device.done(0, read(1, 4096), 0), 4096, "a byte a ns");
         assert_eq!(
             device.done(0, read(10, 4096), 7),
@@ -203,7 +203,7 @@ mod tests {
         let mut device = Device::default();
         let nothing = device.done(0, Work::Sync(Traffic::default()), 0);
         assert_eq!(nothing, 505_000);
-        let page = Traffic { requests: 1, bytes: 4096, ..Traffic::default() };
+        let page = Traffic { requests: 1, bytes: 4096 };
         assert!(device.done(0, Work::Sync(page), 0) > nothing);
     }
 }

@@ -82,8 +82,6 @@ impl Change {
 pub(crate) struct Traffic {
     pub requests: u64,
     pub bytes: u64,
-    /// The fault whose corruption came back, by its place in the log.
-    pub wrong: Option<usize>,
 }
 
 /// A clock that numbers changes.
@@ -131,8 +129,13 @@ fn zeroed() -> Box<Page> {
 }
 
 impl File {
-    /// Reads into `buffer`; gives how much, and what had to come from the device.
-    pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<(usize, Traffic)> {
+    /// Reads into `buffer`; gives how much, and what had to come from the device. `wrong` gets the faults that showed.
+    pub fn read(
+        &mut self,
+        offset: u64,
+        buffer: &mut [u8],
+        wrong: &mut Vec<usize>,
+    ) -> io::Result<(usize, Traffic)> {
         let length =
             buffer.len().min(usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX));
         let mut traffic = Traffic::default();
@@ -140,12 +143,11 @@ impl File {
         for (page, within, n) in pieces(offset, length) {
             let piece = &mut buffer[done..done + n];
             if self.pages.contains_key(&page) {
-                match self.load(page) {
+                match self.load(page, wrong) {
                     // What was read before the error is returned, and the error at the next call.
                     Err(_) if done > 0 => return Ok((done, traffic)),
                     Err(error) => return Err(error),
                     Ok(true) => {
-                        traffic.wrong = self.overlays.get(&page).map(|o| o.by).or(traffic.wrong);
                         traffic.bytes += PAGE;
                         traffic.requests += u64::from(previous != Some(page.wrapping_sub(1)));
                         previous = Some(page);
@@ -163,31 +165,33 @@ impl File {
     }
 
     /// Brings a page into memory; says whether the device was asked.
-    fn load(&mut self, page: u64) -> io::Result<bool> {
+    fn load(&mut self, page: u64, wrong: &mut Vec<usize>) -> io::Result<bool> {
         let Some(cached) = self.pages.get_mut(&page) else { return Ok(false) };
         if cached.bytes.is_some() {
             return Ok(false);
         }
         let overlay = self.overlays.get(&page);
-        if overlay.is_some_and(Overlay::unreadable) {
+        if let Some(by) = overlay.and_then(Overlay::unreadable) {
+            wrong.push(by);
             return Err(errno::input_output());
         }
         let mut bytes = self.image.pages.get(&page).cloned().unwrap_or_else(zeroed);
         if let Some(overlay) = overlay {
-            overlay.show(&mut bytes);
+            overlay.show(&mut bytes, wrong);
         }
         cached.bytes = Some(bytes);
         cached.diverged = false;
         Ok(true)
     }
 
-    /// Writes to the cache as much as there is room for; `room` counts free pages and is lowered by those taken.
+    /// Writes to the cache as much as there is room for; `room` counts free pages and is lowered by those taken. `wrong`
+    /// gets the faults that showed.
     pub fn write(
         &mut self,
         stamp: &mut Stamp<'_>,
         offset: u64,
         bytes: &[u8],
-        room: &mut u64,
+        (room, wrong): (&mut u64, &mut Vec<usize>),
     ) -> io::Result<(usize, Traffic)> {
         if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > LARGEST) {
             return Err(errno::too_big());
@@ -195,7 +199,7 @@ impl File {
         let mut traffic = Traffic::default();
         let mut done = 0;
         for (page, within, n) in pieces(offset, bytes.len()) {
-            match self.write_piece(stamp, (page, within), &bytes[done..done + n], room) {
+            match self.write_piece(stamp, (page, within), &bytes[done..done + n], (room, wrong)) {
                 Ok(loaded) => {
                     traffic.requests += u64::from(loaded);
                     traffic.bytes += u64::from(loaded) * PAGE;
@@ -213,7 +217,7 @@ impl File {
         stamp: &mut Stamp<'_>,
         (page, within): (u64, usize),
         bytes: &[u8],
-        room: &mut u64,
+        (room, wrong): (&mut u64, &mut Vec<usize>),
     ) -> io::Result<bool> {
         let fresh = !self.pages.contains_key(&page);
         if fresh {
@@ -224,7 +228,7 @@ impl File {
         let mut loaded = false;
         if !whole {
             // What is left of the page has to be known before it can be written back.
-            loaded = self.load(page)?;
+            loaded = self.load(page, wrong)?;
         }
         let cached = self.pages.entry(page).or_default();
         let kept = cached.bytes.get_or_insert_with(zeroed);
@@ -244,7 +248,7 @@ impl File {
     }
 
     /// Sets the length. Pages that are cut off are free again: how many.
-    pub fn truncate(&mut self, stamp: &mut Stamp<'_>, size: u64) -> io::Result<u64> {
+    pub fn truncate(&mut self, stamp: &mut Stamp<'_>, size: u64, wrong: &mut Vec<usize>) -> io::Result<u64> {
         if size > LARGEST {
             return Err(errno::too_big());
         }
@@ -259,7 +263,7 @@ impl File {
             let within = (size % PAGE) as usize;
             if within > 0 {
                 // An error leaves the file as it was.
-                self.load(first)?;
+                self.load(first, wrong)?;
             }
             self.pending.push(length);
             let cut: Vec<u64> = self.pages.range(first..).map(|(&page, _)| page).collect();
@@ -348,7 +352,7 @@ impl File {
     pub fn dirty(&self) -> Traffic {
         let pages: BTreeSet<u64> = self.pending.iter().filter_map(Change::page).collect();
         let runs = pages.iter().filter(|&&page| page == 0 || !pages.contains(&(page - 1))).count();
-        Traffic { requests: runs as u64, bytes: pages.len() as u64 * PAGE, wrong: None }
+        Traffic { requests: runs as u64, bytes: pages.len() as u64 * PAGE }
     }
 
     /// The whole content as programs see it, without asking the device; `None` where it is too large to be of use.

@@ -135,6 +135,11 @@ impl Volume {
         }
     }
 
+    /// Nothing was ever put on it, or everything was taken off.
+    pub fn is_blank(&self) -> bool {
+        self.used_inodes == 1
+    }
+
     // ---- inodes ----
 
     pub fn try_inode(&self, ino: Ino) -> Option<&Inode> {
@@ -210,14 +215,10 @@ impl Volume {
 
     /// Reads at an offset.
     pub fn read(&mut self, at: At, ino: Ino, offset: u64, buffer: &mut [u8]) -> io::Result<(usize, Traffic)> {
-        let read = match self.file_mut(ino)?.read(offset, buffer) {
-            Ok(read) => read,
-            Err(error) => {
-                self.read_failed(ino, offset, buffer.len());
-                return Err(error);
-            }
-        };
-        read.1.wrong.into_iter().for_each(|place| self.faults.hit(place));
+        let mut wrong = Vec::new();
+        let read = self.file_mut(ino)?.read(offset, buffer, &mut wrong);
+        wrong.into_iter().for_each(|place| self.faults.hit(place));
+        let read = read?;
         let times = &mut self.inode_mut(ino).times;
         // As with the mount option `relatime`, the default.
         if times.accessed <= times.modified {
@@ -236,7 +237,9 @@ impl Volume {
         let seq = &mut self.seq;
         let Some(Some(inode)) = self.inodes.get_mut(ino as usize) else { return Err(errno::not_found()) };
         let Body::File(file) = &mut inode.body else { return Err(errno::is_directory()) };
-        let written = file.write(&mut Stamp { seq, now: at.now }, offset, bytes, &mut room);
+        let mut wrong = Vec::new();
+        let written = file.write(&mut Stamp { seq, now: at.now }, offset, bytes, (&mut room, &mut wrong));
+        wrong.into_iter().for_each(|place| self.faults.hit(place));
         self.used += before - room;
         self.dirty.insert(ino);
         if let Ok((1.., _)) = written {
@@ -251,8 +254,10 @@ impl Volume {
         let seq = &mut self.seq;
         let Some(Some(inode)) = self.inodes.get_mut(ino as usize) else { return Err(errno::not_found()) };
         let Body::File(file) = &mut inode.body else { return Err(errno::is_directory()) };
-        let freed = file.truncate(&mut Stamp { seq, now: at.now }, size)?;
-        self.used -= freed;
+        let mut wrong = Vec::new();
+        let freed = file.truncate(&mut Stamp { seq, now: at.now }, size, &mut wrong);
+        wrong.into_iter().for_each(|place| self.faults.hit(place));
+        self.used -= freed?;
         self.dirty.insert(ino);
         self.touch(at, ino);
         Ok(())

@@ -36,7 +36,7 @@ impl Volume {
             Some(Body::File(file)) => file.dirty(),
             Some(Body::Dir(_)) => {
                 let changes = self.names.iter().filter(|c| c.what.touches(ino)).count() as u64;
-                Traffic { requests: changes.min(1), bytes: changes * super::PAGE, ..Traffic::default() }
+                Traffic { requests: changes.min(1), bytes: changes * super::PAGE }
             }
             _ => Traffic::default(),
         }

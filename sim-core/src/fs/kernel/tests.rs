@@ -1,7 +1,8 @@
 //! Single cases of the kernel.
 
 use super::*;
-use crate::fs::kernel::fault::FaultKind;
+use crate::fault::FaultId;
+use crate::fs::kernel::fault::{FaultKind, News};
 
 const AT: At = At { now: 0, wall: 0 };
 
@@ -176,6 +177,13 @@ fn space_is_counted_in_pages_and_comes_back() {
     assert_eq!(v.create(AT, &spot, 0o644).unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
 
+const FAULT: FaultId = FaultId(0);
+
+/// How often faults have shown since it was asked last.
+fn hits(v: &mut Volume) -> usize {
+    v.faults.news().filter(|news| matches!(news, News::Effect(_))).count()
+}
+
 #[test]
 fn a_failed_sync_leaves_clean_pages_that_the_disk_does_not_hold() {
     let mut v = volume(CrashModel::Strict);
@@ -184,7 +192,7 @@ fn a_failed_sync_leaves_clean_pages_that_the_disk_does_not_hold() {
     sync(&mut v, a).unwrap();
     sync(&mut v, ROOT).unwrap();
     v.write(AT, a, 0, b"new").unwrap();
-    v.faults.begin(FaultKind::SyncError, "a", Some(1));
+    v.faults.begin(FAULT, FaultKind::SyncError, "a", Some(1));
     assert_eq!(sync(&mut v, a).unwrap_err().raw_os_error(), Some(libc::EIO));
     sync(&mut v, a).unwrap();
     assert_eq!(v.content(b"/a").unwrap(), b"new", "memory still has it");
@@ -200,7 +208,7 @@ fn a_write_after_a_failed_sync_rescues_its_page() {
     let a = create(&mut v, "/a");
     sync(&mut v, ROOT).unwrap();
     v.write(AT, a, 0, b"first").unwrap();
-    v.faults.begin(FaultKind::SyncError, "", Some(1));
+    v.faults.begin(FAULT, FaultKind::SyncError, "", Some(1));
     sync(&mut v, a).unwrap_err();
     v.write(AT, a, 5, b"second").unwrap();
     sync(&mut v, a).unwrap();
@@ -214,9 +222,10 @@ fn corruption_is_the_same_at_each_read_and_heals() {
     let a = create(&mut v, "/a");
     v.write(AT, a, 0, &[7; 5000]).unwrap();
     sync(&mut v, a).unwrap();
-    let place = v.faults.begin(FaultKind::BitRot, "a", Some(1));
-    assert!(v.rot(a, 4500, 1, place));
-    assert!(!v.rot(a, 5000, 1, place), "beyond the end is nothing to hit");
+    let place = v.faults.begin(FAULT, FaultKind::BitRot, "a", None);
+    assert!(v.reaches(a, 4500));
+    v.damage(FaultKind::BitRot, (a, 4500, 0), place);
+    assert!(!v.reaches(a, 5000), "beyond the end is nothing to hit");
     let read = |v: &mut Volume| {
         let mut content = vec![0; 5000];
         v.read(AT, a, 0, &mut content).unwrap();
@@ -226,7 +235,7 @@ fn corruption_is_the_same_at_each_read_and_heals() {
     assert_eq!(wrong.iter().filter(|&&byte| byte != 7).count(), 1);
     v.evict();
     assert_eq!(read(&mut v), wrong);
-    assert_eq!(v.faults.log()[place].hits, 2, "it came back from the device twice");
+    assert_eq!(hits(&mut v), 2, "it came back from the device twice");
     assert_eq!(v.inode(a).file().unwrap().durable(), [7; 5000], "beneath it is the truth");
     v.heal_corruption();
     assert_eq!(read(&mut v), [7; 5000]);
@@ -238,8 +247,8 @@ fn a_bad_sector_stays_bad_until_it_is_written() {
     let a = create(&mut v, "/a");
     v.write(AT, a, 0, &[7; 8192]).unwrap();
     sync(&mut v, a).unwrap();
-    let place = v.faults.begin(FaultKind::ReadError, "a", Some(1));
-    assert!(v.spoil(a, 4096, place));
+    let place = v.faults.begin(FAULT, FaultKind::BadSector, "a", None);
+    v.damage(FaultKind::BadSector, (a, 4096, 0), place);
     let mut buffer = [0; 8192];
     assert_eq!(v.read(AT, a, 0, &mut buffer).unwrap().0, 4096, "up to it");
     for _ in 0..2 {
@@ -260,18 +269,18 @@ fn lost_misdirected_and_stale_writes_show_when_memory_is_gone() {
         v.write(AT, a, 0, &[1; 8192]).unwrap();
         sync(&mut v, a).unwrap();
         v.write(AT, a, 0, &[2; 512]).unwrap();
-        let place = v.faults.begin(kind, "a", Some(1));
+        v.faults.begin(FAULT, kind, "a", Some(1));
         sync(&mut v, a).unwrap();
         let mut content = vec![0; 8192];
         v.read(AT, a, 0, &mut content).unwrap();
         assert_eq!(content[0], 2, "{kind:?}: memory has it");
         // A page that another one's bytes went to was forgotten in memory.
-        assert_eq!(v.faults.log()[place].hits > 0, kind == FaultKind::MisdirectedWrite);
+        assert_eq!(hits(&mut v) > 0, kind == FaultKind::MisdirectedWrite);
         v.evict();
         v.read(AT, a, 0, &mut content).unwrap();
         assert_eq!(content[0], 1, "{kind:?}: the disk has not");
         assert_eq!(content[4096], if kind == FaultKind::MisdirectedWrite { 2 } else { 1 });
-        assert!(v.faults.log()[place].hits > 0);
+        assert!(hits(&mut v) > 0);
         assert_eq!(v.inode(a).file().unwrap().durable()[0], 2, "beneath it is the truth");
         v.heal_corruption();
         v.read(AT, a, 0, &mut content).unwrap();
@@ -284,11 +293,11 @@ fn a_fault_elsewhere_hits_nothing() {
     let mut v = volume(CrashModel::Strict);
     let a = create(&mut v, "/a");
     for kind in [FaultKind::SyncError, FaultKind::LostWrite, FaultKind::ReadError, FaultKind::WriteError] {
-        v.faults.begin(kind, "wal/", None);
+        v.faults.begin(FAULT, kind, "wal/", None);
     }
     v.write(AT, a, 0, b"x").unwrap();
     sync(&mut v, a).unwrap();
     v.evict();
     assert_eq!(v.read(AT, a, 0, &mut [0; 4]).unwrap().0, 1);
-    assert!(v.faults.log().iter().all(|fault| fault.hits == 0));
+    assert_eq!(hits(&mut v), 0);
 }

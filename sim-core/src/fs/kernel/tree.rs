@@ -1,5 +1,6 @@
 //! Names: making, linking, moving and removing them, with the errors of Linux in the order of Linux (`fs/namei.c`).
 
+use super::fault::FaultKind;
 use super::file::File;
 use super::inode::{Body, Dir, Ino, Inode, Name, ROOT, Slot, Times};
 use super::names::{NameChange, NameWhat};
@@ -53,7 +54,11 @@ impl Volume {
         if spot.ino.is_some() || spot.last != Last::Name {
             return Err(errno::exists());
         }
-        if self.used_inodes >= self.inodes_most || self.faults.full {
+        if self.faults.full {
+            self.faults.hit_all(FaultKind::Full);
+            return Err(errno::no_space());
+        }
+        if self.used_inodes >= self.inodes_most {
             return Err(errno::no_space());
         }
         self.used_inodes += 1;
