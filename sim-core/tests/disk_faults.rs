@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sim_core::fault::{Fate, Fault, Swarm, Tolerance};
 use sim_core::fs::{self, CrashModel, DiskExt, File, OpenOptions};
 use sim_core::time::{Duration, Instant, sleep, timeout};
-use sim_core::{Config, Node, Outcome, Sim, run};
+use sim_core::{Config, ExitPolicy, Node, Outcome, Sim, run};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -235,7 +235,7 @@ fn faults_wait_for_syncs_and_renames() {
         let outcome = run(Config::seed(seed), move |sim| async move {
             let dangers = Rc::new(RefCell::new(BTreeSet::new()));
             let told = dangers.clone();
-            sim.node("a").run(move || {
+            sim.node("a").on_exit(ExitPolicy::Restart(ms(1))).run(move || {
                 let told = told.clone();
                 async move {
                     loop {
