@@ -106,7 +106,7 @@ impl Raft {
 
     /// Whether a majority has answered not long ago. A leader that nobody answers makes room (thesis, §6.2).
     fn is_heard(&mut self, now: Duration) -> bool {
-        let (majority, patience) = (self.majority(), self.config.election.start);
+        let (majority, patience) = (self.majority(), self.config.election.end);
         let Some(leading) = self.leading() else { return false };
         let heard = leading.peers.values().filter(|peer| now < peer.heard + patience).count();
         heard + 1 >= majority
@@ -288,9 +288,9 @@ impl Raft {
         rounds.sort_unstable_by(|a, b| b.cmp(a));
         let answered = rounds[majority - 1];
         leading.reads.retain(|read| {
-            let confirmed = read.round <= answered;
+            let confirmed = read.round <= answered && read.index <= self.commit;
             if confirmed {
-                self.reads.push((read.id, read.index));
+                self.reads.push(read.id);
             }
             !confirmed
         });

@@ -84,8 +84,8 @@ pub struct Ready {
     pub messages: Vec<(ServerId, Message)>,
     /// To be applied: the index of the first of them, and the entries.
     pub committed: Option<(Index, Vec<Entry>)>,
-    /// Reads that may be answered when so much has been applied.
-    pub reads: Vec<(ReadId, Index)>,
+    /// Reads that may be answered when that has been applied.
+    pub reads: Vec<ReadId>,
 }
 
 /// This server does not lead; who does, as far as it knows.
@@ -122,7 +122,7 @@ pub struct Raft {
     /// From where on the log in memory is not the one on the disk.
     changed_from: Option<Index>,
     messages: Vec<(ServerId, Message)>,
-    reads: Vec<(ReadId, Index)>,
+    reads: Vec<ReadId>,
 }
 
 impl std::fmt::Debug for Raft {
@@ -196,6 +196,11 @@ impl Raft {
     /// The log in memory.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What the log's base stands for.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// When [`Raft::tick`] must be called at the latest.

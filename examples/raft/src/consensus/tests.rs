@@ -87,7 +87,7 @@ impl Cluster {
                         assert_eq!(first as usize, server.applied.len() + 1, "nothing is left out");
                         server.applied.extend(entries.into_iter().map(|entry| entry.command));
                     }
-                    server.reads.extend(ready.reads.into_iter().map(|(id, _)| id));
+                    server.reads.extend(ready.reads);
                 }
             }
             let Some((from, to, message)) = self.wires.pop_front() else { return };
