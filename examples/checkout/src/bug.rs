@@ -16,6 +16,14 @@ pub enum Bug {
     Oversell,
     /// A failed probe leaves the circuit breaker half open, where it lets nobody else try.
     StuckBreaker,
+    /// The log acknowledges what it has written and not synced.
+    AckBeforeSync,
+    /// The log syncs a new segment, and not the directory that has its name.
+    NoDirSync,
+    /// Recovery takes a record for whole that is there to its last byte, whatever its checksum says.
+    TornTail,
+    /// The log tries a failed sync again, and believes the second.
+    RetryFsync,
 }
 
 impl Planted for Bug {
@@ -27,6 +35,10 @@ impl Planted for Bug {
             Bug::NoCompensation => "no-compensation",
             Bug::Oversell => "oversell",
             Bug::StuckBreaker => "stuck-breaker",
+            Bug::AckBeforeSync => "ack-before-sync",
+            Bug::NoDirSync => "no-dir-sync",
+            Bug::TornTail => "torn-tail",
+            Bug::RetryFsync => "retry-fsync",
         }
     }
 
@@ -36,6 +48,8 @@ impl Planted for Bug {
             Bug::NoCompensation => invariants::PAID_OR_COMPENSATED,
             Bug::Oversell => invariants::STOCK_NEVER_NEGATIVE,
             Bug::StuckBreaker => invariants::GOES_THROUGH_AFTER_HEALING,
+            Bug::AckBeforeSync | Bug::NoDirSync | Bug::RetryFsync => invariants::NOTHING_LOST,
+            Bug::TornTail => invariants::NOTHING_INVENTED,
         };
         format!("invariant {invariant}")
     }
@@ -44,6 +58,8 @@ impl Planted for Bug {
         match self {
             Bug::DoubleCharge => Some(Family::Gateway.name()),
             Bug::NoCompensation | Bug::StuckBreaker => Some(Family::Partition.name()),
+            // What a run cuts the power of has nothing on its disk yet.
+            Bug::AckBeforeSync | Bug::NoDirSync | Bug::TornTail | Bug::RetryFsync => None,
             Bug::Oversell => None,
         }
     }

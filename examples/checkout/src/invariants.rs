@@ -21,6 +21,10 @@ pub const STOCK_NEVER_NEGATIVE: &str = "stock never negative";
 pub const PAID_OR_COMPENSATED: &str = "every accepted order ends paid or compensated";
 /// When all faults are over, the shop works again.
 pub const GOES_THROUGH_AFTER_HEALING: &str = "orders go through after healing";
+/// What a service has acknowledged is there when it starts again.
+pub const NOTHING_LOST: &str = "nothing acknowledged is lost";
+/// What a service finds on its disk is what it has written there.
+pub const NOTHING_INVENTED: &str = "what is recovered was written";
 
 /// All of them, in the order of the report.
 pub const ALL: [&str; 6] = [

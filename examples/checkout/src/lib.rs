@@ -41,5 +41,6 @@ pub mod protocol;
 pub mod shop;
 pub mod shopper;
 pub mod store;
+pub mod wal;
 
 pub use bug::Bug;
