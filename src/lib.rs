@@ -6,6 +6,7 @@
 //! | [`prelude`] | what a test needs: `use sim::prelude::*` |
 //! | [`time`], [`net`], [`fs`], [`rand`], [`signal`] | what code inside a node uses, with tokio's names and signatures |
 //! | [`Sim`], [`Node`] | the machine room: nodes, their life and death, what happens when |
+//! | [`workload`] | what clients do: operations that are decisions of the run |
 //! | [`sim_test`] | a test that runs under many seeds |
 //! | [`Builder`], [`sweep`] | runs outside of tests: one seed, or many |
 //!
@@ -52,10 +53,10 @@ extern crate sim_os as _;
 
 pub use sim_core::{
     AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, Fault, JoinError,
-    JoinHandle, JoinSet, Kind, Log, Node, NodeId, Outcome, PanicPolicy, Schedule, Sim, Source, Stats, Swarm,
-    Tolerance, Verdict, spawn, spawn_local, spawn_named, yield_now,
+    JoinHandle, JoinSet, Kind, Log, Node, NodeId, Op, Ops, Outcome, PanicPolicy, Schedule, Sim, Source,
+    Stats, Swarm, Tolerance, Verdict, spawn, spawn_local, spawn_named, yield_now,
 };
-pub use sim_core::{Config, Decisions, codec, decision, fault, fs, rand, run, signal, time};
+pub use sim_core::{Config, Decisions, codec, decision, fault, fs, rand, run, signal, time, workload};
 pub use sim_hooks::{buggify, buggify_knob};
 /// The same as [`sim_test`], under a name by which rstest knows an asynchronous test: `#[rstest] #[case(1)] #[sim::test]`.
 pub use sim_macros::sim_test as test;
@@ -63,8 +64,8 @@ pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};
 pub use sim_run::{
-    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Note, Run, Seeds, Sweep, SweepReport,
-    Token, sweep,
+    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Note, OpExt, Run, Seeds, Sweep,
+    SweepReport, Token, sweep,
 };
 
 /// The names of all families of faults, in their order: what [`Swarm::only`] and [`Swarm::without`] take. In a run,
@@ -84,7 +85,7 @@ pub fn families() -> Vec<&'static str> {
 pub mod prelude {
     pub use crate::fs::DiskExt;
     pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
-    pub use crate::{JoinHandle, JoinSet, Node, Sim, Swarm, Tolerance, sim_test, spawn};
+    pub use crate::{JoinHandle, JoinSet, Node, Op, OpExt, Ops, Sim, Swarm, Tolerance, sim_test, spawn};
     pub use std::time::Duration;
 
     /// A result whose error can be anything that displays itself: what the body of a test may return.

@@ -14,6 +14,7 @@ use crate::node::{Exited, Machine, NodeId};
 use crate::outcome::Stats;
 use crate::slab::Key;
 use crate::trace::{Event, Log};
+use crate::workload::Clients;
 use crate::world::{SubsystemId, WorldId};
 use std::rc::Rc;
 use std::task::Waker;
@@ -79,6 +80,7 @@ pub struct Kernel {
     listed_from: u64,
     listed: Vec<Deviation>,
     pub(crate) faults: FaultLog,
+    pub(crate) clients: Clients,
     exited: Vec<Exited>,
     /// A failure or the return of a program waits to be looked at.
     attention: bool,
@@ -122,6 +124,7 @@ impl Kernel {
             listed_from: u64::MAX,
             listed: Vec::new(),
             faults: FaultLog::new(),
+            clients: Clients::new(),
             exited: Vec::new(),
             attention: false,
             wakes_seen: 0,
@@ -158,6 +161,7 @@ impl Kernel {
             Decisions::All => 0,
         };
         self.faults.reset();
+        self.clients.reset();
         self.exited.clear();
         self.attention = false;
         self.wakes_seen = waker::wakes_left();
@@ -366,6 +370,14 @@ impl Kernel {
     /// The seed that decisions are drawn from now: it changes in the middle of a spliced run.
     pub(crate) fn drawn_from(&self) -> u64 {
         self.source.seed(self.now)
+    }
+
+    /// When that seed will change, if it will, ns of virtual time.
+    pub(crate) fn reseeded_at(&self) -> Option<u64> {
+        match self.source {
+            Source::Spliced { until, .. } => Some(until).filter(|until| self.now < *until),
+            _ => None,
+        }
     }
 
     /// A timer on the current node's monotonic clock.

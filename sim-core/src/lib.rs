@@ -11,6 +11,7 @@
 //! | `node` | machines and processes, their life and death |
 //! | [`fs`] | the disk of each node, and what a power cut leaves of it |
 //! | [`trace`] | the log of events |
+//! | [`workload`] | what clients do: operations that are decisions |
 //! | [`rand`], [`signal`], [`codec`], [`host`], [`panics`] | what programs, other crates and guards ask of the world |
 //! | [`hash`], [`slab`] | pinned mixing functions; values with generational keys |
 //!
@@ -51,6 +52,7 @@ pub mod signal;
 mod sim;
 pub mod slab;
 pub mod trace;
+pub mod workload;
 pub mod world;
 
 pub use clock::{ClockError, EPOCH, EventKey};
@@ -68,6 +70,7 @@ pub use outcome::{Outcome, Stats};
 pub use sim::Sim;
 pub use slab::{Key, Slab};
 pub use trace::{Event, Log};
+pub use workload::{Op, Ops};
 pub use world::{Subsystem, SubsystemId, World, WorldId, run, try_with, with};
 
 /// Virtual time with the names of tokio's `time`.

@@ -53,6 +53,10 @@ pub struct Stats {
     pub faults: u64,
     /// Faults that were planned and vetoed.
     pub vetoes: u64,
+    /// Operations of clients that took place.
+    pub ops: u64,
+    /// Those of which the test said that they succeeded.
+    pub ops_succeeded: u64,
     /// Wakes that came from other operating-system threads.
     pub foreign_wakes: u64,
     /// The most tasks alive at once; over several runs, the most in one.
@@ -75,6 +79,8 @@ impl Stats {
         deaths: 0,
         faults: 0,
         vetoes: 0,
+        ops: 0,
+        ops_succeeded: 0,
         foreign_wakes: 0,
         most_tasks: 0,
         most_events: 0,
@@ -95,6 +101,8 @@ impl AddAssign for Stats {
         self.deaths += other.deaths;
         self.faults += other.faults;
         self.vetoes += other.vetoes;
+        self.ops += other.ops;
+        self.ops_succeeded += other.ops_succeeded;
         self.foreign_wakes += other.foreign_wakes;
         self.most_tasks = self.most_tasks.max(other.most_tasks);
         self.most_events = self.most_events.max(other.most_events);

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `builder` | [`Builder`]: one run by hand |
 //! | `sweep` | [`sweep`], [`SweepReport`]: many runs |
-//! | `test`, `draw` | what `#[sim_test]` expands to, and the arguments that it draws |
+//! | `test`, `draw` | what `#[sim_test]` expands to; arguments of tests and operations |
 //! | `seeds`, `settings` | how seeds are written; what the environment overrides |
 //! | `run` | one run and its outcome on the wire |
 //! | `token` | [`Token`]: a run as text |
@@ -34,6 +34,7 @@ mod test;
 mod token;
 
 pub use builder::Builder;
+pub use draw::OpExt;
 pub use run::Run;
 pub use seeds::{InvalidSeeds, Seeds};
 pub use sweep::{FailedRun, Group, Note, Sweep, SweepReport, sweep};

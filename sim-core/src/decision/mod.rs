@@ -78,6 +78,9 @@ pub enum Kind {
     Dns = 24,
     /// A hook in production code: whether its site is active in the run, and whether it fires.
     Hook = 25,
+    /// An argument drawn from a strategy. Its lower 16 bits say how often what the others stand for was made simpler; 0 is
+    /// the simplest of all.
+    Strategy = 26,
 }
 
 /// The name of something that nothing in the run causes: operation, fault or phase number `index` of `target`.

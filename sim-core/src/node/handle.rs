@@ -99,7 +99,7 @@ impl Node {
     }
 
     #[track_caller]
-    fn with<R>(self, f: impl FnOnce(&World) -> R) -> R {
+    pub(crate) fn with<R>(self, f: impl FnOnce(&World) -> R) -> R {
         world::with(|w| {
             w.check(self.world, "Node");
             f(w)

@@ -5,6 +5,7 @@ use crate::decision::Deviation;
 use crate::kernel::Kernel;
 use crate::node::NodeId;
 use crate::slab::Key;
+use crate::workload::Operation;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -45,6 +46,8 @@ pub struct Log {
     pub deviations: Vec<Deviation>,
     /// The names of the nodes, by their numbers.
     pub nodes: Vec<String>,
+    /// The operations of its clients, in the order of their begin.
+    pub operations: Vec<Operation>,
 }
 
 impl Log {
