@@ -50,6 +50,8 @@ pub struct TestSpec {
     pub thread: bool,
     /// `check_determinism`.
     pub check_determinism: bool,
+    /// All that tools want to know of the test, as text that they find in the program.
+    pub record: &'static str,
 }
 
 /// The value of `seeds`.
@@ -74,6 +76,8 @@ where
     Fut::Output: Verdict + 'static,
 {
     let here = Location::caller();
+    // So that the whole record is in the program.
+    std::hint::black_box(spec.record);
     check_surroundings("a test");
     let settings = Settings::of_environment();
     let name = spec.full_name();
