@@ -64,8 +64,8 @@ pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};
 pub use sim_run::{
-    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Note, OpExt, Run, Seeds, Sweep,
-    SweepReport, Token, sweep,
+    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Likelihood, Note, OpExt, Run, Seeds,
+    Shrunk, Size, Sweep, SweepReport, Token, Unshrunk, sweep,
 };
 
 /// The names of all families of faults, in their order: what [`Swarm::only`] and [`Swarm::without`] take. In a run,

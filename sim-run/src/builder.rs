@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sim_core::{Log, Outcome, Schedule, Sim};
 
 use crate::Isolate;
-use crate::isolate::{self, LONG, Limits, Place, Plan, Twice, Work};
+use crate::isolate::{self, Assignment, LONG, Limits, Place, Plan, Twice, Work};
 use crate::run::{Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
 
@@ -116,7 +116,7 @@ impl Builder {
         Fut: Future<Output = T> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, &site(here)))
+        self.conduct(here, |shape, assignment| shape.run(assignment, &body, Ok, &site(here)))
     }
 
     /// As [`run`](Builder::run); an error that the body returns is the failure of the run.
@@ -132,13 +132,17 @@ impl Builder {
         Fut: Future<Output = Result<T, E>> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, seed| {
-            shape.run(seed, &body, |result| result.map_err(|error| format!("{error:#}")), &site(here))
+        self.conduct(here, |shape, assignment| {
+            shape.run(assignment, &body, |result| result.map_err(|error| format!("{error:#}")), &site(here))
         })
     }
 
     #[track_caller]
-    fn conduct<T>(mut self, here: &Location<'_>, run: impl Fn(&Shape, u64) -> Vec<u8> + Sync) -> Outcome<T>
+    fn conduct<T>(
+        mut self,
+        here: &Location<'_>,
+        run: impl Fn(&Shape, &Assignment<'_>) -> Vec<u8> + Sync,
+    ) -> Outcome<T>
     where
         T: Serialize + DeserializeOwned,
     {
@@ -147,7 +151,7 @@ impl Builder {
         self.shape.schedule = settings.schedule.unwrap_or(self.shape.schedule);
         let place = Place::visit(None, here);
         self.shape.saved = settings.replay_of(&place.subject());
-        let work: &Work<'_> = &|seed, _| run(&self.shape, seed);
+        let work: &Work<'_> = &|assignment| run(&self.shape, assignment);
         if let Some(past) = isolate::enter(&place, &self.limits, work) {
             return decode::<Wire<T>>(&past).into_outcome();
         }

@@ -10,6 +10,7 @@
 //! | `test`, `draw` | what `#[sim_test]` expands to; arguments of tests and operations |
 //! | `seeds`, `settings` | how seeds are written; what the environment overrides |
 //! | `run` | one run and its outcome on the wire |
+//! | `shrink` | [`Shrunk`]: the smallest run that fails in the same way |
 //! | `token` | [`Token`]: a run as text |
 //! | `isolate` | supervisor, worker, child; threads |
 //! | `logging`, `progress` | what is printed |
@@ -29,6 +30,7 @@ mod progress;
 mod run;
 mod seeds;
 mod settings;
+mod shrink;
 mod sweep;
 mod test;
 mod token;
@@ -37,6 +39,7 @@ pub use builder::Builder;
 pub use draw::OpExt;
 pub use run::Run;
 pub use seeds::{InvalidSeeds, Seeds};
+pub use shrink::{Likelihood, Shrunk, Size, Unshrunk};
 pub use sweep::{FailedRun, Group, Note, Sweep, SweepReport, sweep};
 pub use token::{InvalidToken, Token};
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sim_core::{Config, Decisions, Failure, FailureKind, Fault, Log, Outcome, Schedule, Sim, Stats, codec};
+use sim_core::{
+    Config, Decisions, Failure, FailureKind, Fault, Log, Outcome, Schedule, Sim, Source, Stats, codec,
+};
 
 use crate::Token;
-use crate::isolate::{Death, End};
+use crate::isolate::{Assignment, Death, End};
 
 /// What one run of a sweep came to.
 #[derive(Debug)]
@@ -44,6 +46,47 @@ pub(crate) struct Wire<T> {
     pub(crate) log: Option<Log>,
 }
 
+/// A run that is ordered in place of that of a seed: a shrinker tries what is left of a failure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Trial {
+    pub(crate) source: Source,
+    pub(crate) schedule: Schedule,
+    /// What it is to list.
+    pub(crate) decisions: Decisions,
+    /// Whether it keeps its events.
+    pub(crate) record: bool,
+}
+
+impl Trial {
+    fn config(&self, of_shape: &Config) -> Config {
+        let Trial { source, schedule, decisions, record } = self.clone();
+        Config { source: Some(source), schedule, decisions, record, ..of_shape.clone() }
+    }
+}
+
+/// What is seen of a trial.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sight {
+    pub(crate) failure: Option<Failure>,
+    pub(crate) trace: u64,
+    pub(crate) now: Duration,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log: Log,
+}
+
+impl Sight {
+    pub(crate) fn of(end: End) -> Sight {
+        match end {
+            End::Finished(bytes) => decode(&bytes),
+            End::Died(death) => Sight { failure: Some(failure_of(death)), ..Sight::default() },
+        }
+    }
+
+    pub(crate) fn signature(&self) -> Option<String> {
+        self.failure.as_ref().map(Failure::signature)
+    }
+}
+
 /// What is the same for all runs of a test or sweep.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
@@ -62,11 +105,11 @@ impl Default for Shape {
 }
 
 impl Shape {
-    /// Runs a seed on this thread. An error that the body returns becomes the failure of the run, at `site`, which is
+    /// Runs a seed, or the trial that is ordered, on this thread. An error that the body returns becomes the failure of the run, at `site`, which is
     /// also where the body is said to be.
     pub(crate) fn run<R, T, Fut>(
         &self,
-        seed: u64,
+        assignment: &Assignment<'_>,
         body: impl Fn(Sim) -> Fut,
         verdict: impl Fn(R) -> Result<T, String>,
         site: &str,
@@ -80,9 +123,12 @@ impl Shape {
             schedule: self.schedule,
             time_limit: self.time_limit,
             record: self.record,
-            ..Config::seed(seed)
+            ..Config::seed(assignment.seed)
         };
-        if let Some(saved) = &self.saved {
+        let trial = (!assignment.orders.is_empty()).then(|| decode::<Trial>(assignment.orders));
+        if let Some(trial) = &trial {
+            config = trial.config(&config);
+        } else if let Some(saved) = &self.saved {
             config = config.source(saved.source()).schedule(saved.schedule).decisions(Decisions::Deviations);
         }
         let outcome = sim_core::run(config, body);
@@ -92,6 +138,10 @@ impl Shape {
             Ok(Err(message)) => Err(failure_of_body(site, message, outcome.now)),
         };
         let Outcome { trace, now, stats, faults, mut log, mut notes, .. } = outcome;
+        if trial.is_some() {
+            let log = log.unwrap_or_default();
+            return encode(&Sight { failure: result.err(), trace, now, faults, log });
+        }
         if let Some(saved) = &self.saved {
             let asked = log.as_ref().map_or(0, |log| log.deviations.len());
             log = log.filter(|_| self.record);
@@ -269,7 +319,8 @@ mod tests {
     fn the_body_is_where_the_user_wrote_it() {
         let shape = Shape { time_limit: Duration::from_secs(1), ..Shape::default() };
         let run = |body: fn() -> std::future::Pending<()>| {
-            let wire: Wire<()> = decode(&shape.run(1, move |_| body(), Ok, "shop.rs:7:1"));
+            let first = Assignment { seed: 1, log: false, orders: &[] };
+            let wire: Wire<()> = decode(&shape.run(&first, move |_| body(), Ok, "shop.rs:7:1"));
             wire.result.unwrap_err()
         };
         let deadlock = run(std::future::pending);

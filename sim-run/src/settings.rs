@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     /// `SIM_REPLAY`.
     pub(crate) replay: Option<Token>,
+    /// `SIM_SHRINK=0`.
+    pub(crate) no_shrink: bool,
     /// `NEXTEST_STRESS_CURRENT`: which repetition of the test this is.
     pub(crate) stress: u64,
 }
@@ -79,6 +81,12 @@ impl Settings {
             .unwrap_or(false),
             log: parse("SIM_LOG", set("SIM_LOG"), |value| logging::check(value).map(|()| value.to_owned()))?,
             replay: parse("SIM_REPLAY", set("SIM_REPLAY"), Token::read)?,
+            no_shrink: parse("SIM_SHRINK", set("SIM_SHRINK"), |value| match value {
+                "0" => Ok(true),
+                "1" => Ok(false),
+                _ => Err("expected 1 (failures are shrunk, the default) or 0 (they are not)"),
+            })?
+            .unwrap_or(false),
             // nextest says "none" when it does not repeat tests. Its NEXTEST_ATTEMPT must not count: a retry that
             // changed the seed would hide what it retries.
             stress: parse("NEXTEST_STRESS_CURRENT", set("NEXTEST_STRESS_CURRENT"), |value| match value {
@@ -117,6 +125,11 @@ impl Settings {
             (None, Some(Request::Count(count))) => Seeds::starting_at(default.at(0).unwrap_or(0), *count),
             (None, None) => default,
         }
+    }
+
+    /// Whether failures are shrunk. A saved run is small already, and a single process cannot.
+    pub(crate) fn shrinks(&self) -> bool {
+        !self.no_shrink && self.replay.is_none() && !self.no_fork
     }
 
     /// The seed of a single run where `default` is asked for.

@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sim_core::{Failure, Schedule, Sim, Stats, hash};
 
-use crate::isolate::{self, Limits, Place, Plan, SHORT, Twice, Work};
+use crate::isolate::{self, Assignment, Limits, Place, Plan, SHORT, Trouble, Twice, Work};
 use crate::progress::Progress;
 use crate::run::{Run, Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
+use crate::shrink::{Shrunk, Unshrunk, shrink_run};
 use crate::{Isolate, Seeds};
 
 /// Prepares a sweep: the same body over many seeds, each in a process of its own.
@@ -42,6 +43,7 @@ pub struct Sweep<'f, T> {
     twice: Twice,
     progress: Option<bool>,
     stop_after: Option<u64>,
+    shrink: bool,
     on_run: Option<OnRun<'f, T>>,
 }
 
@@ -59,6 +61,7 @@ pub fn sweep<'f, T>(seeds: impl Into<Seeds>) -> Sweep<'f, T> {
         twice: Twice::Some,
         progress: None,
         stop_after: None,
+        shrink: false,
         on_run: None,
     }
 }
@@ -134,6 +137,12 @@ impl<'f, T> Sweep<'f, T> {
         self
     }
 
+    /// Whether the first run of each group of failures is shrunk; default no. `SIM_SHRINK=0` switches it off.
+    pub fn shrink(mut self, shrink: bool) -> Self {
+        self.shrink = shrink;
+        self
+    }
+
     /// Calls `f` with each run, in the order of the seeds, in this process; in the workers of later sweeps too, which come
     /// by here again, as far as 64 MiB of runs go.
     pub fn on_run(mut self, f: impl FnMut(&Run<T>) + 'f) -> Self {
@@ -155,7 +164,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         Fut: Future<Output = T> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, seed| shape.run(seed, &body, Ok, &site(here)))
+        self.conduct(here, |shape, assignment| shape.run(assignment, &body, Ok, &site(here)))
     }
 
     /// As [`run`](Sweep::run); an error that the body returns is the failure of its run.
@@ -170,20 +179,24 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         Fut: Future<Output = Result<T, E>> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, seed| {
-            shape.run(seed, &body, |result| result.map_err(|error| format!("{error:#}")), &site(here))
+        self.conduct(here, |shape, assignment| {
+            shape.run(assignment, &body, |result| result.map_err(|error| format!("{error:#}")), &site(here))
         })
     }
 
     #[track_caller]
-    fn conduct(mut self, here: &Location<'_>, run: impl Fn(&Shape, u64) -> Vec<u8> + Sync) -> SweepReport {
+    fn conduct(
+        mut self,
+        here: &Location<'_>,
+        run: impl Fn(&Shape, &Assignment<'_>) -> Vec<u8> + Sync,
+    ) -> SweepReport {
         check_surroundings("a sweep");
         let settings = Settings::of_environment();
         let mut shape = self.shape;
         shape.schedule = settings.schedule.unwrap_or(shape.schedule);
         let place = Place::visit(None, here);
         shape.saved = settings.replay_of(&place.subject());
-        let work: &Work<'_> = &|seed, _| run(&shape, seed);
+        let work: &Work<'_> = &|assignment| run(&shape, assignment);
         if let Some(past) = isolate::enter(&place, &self.limits, work) {
             let past: Past = decode(&past);
             if let Some(on_run) = &mut self.on_run {
@@ -235,12 +248,28 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         });
         report.elapsed = progress.elapsed();
         drop(progress);
-        if let Err(trouble) = done {
-            panic!("the sweep could not be done: {}", trouble.0);
+        let shrunk = done.and_then(|()| match self.shrink && settings.shrinks() {
+            true => shrink_groups(&plan, &shape, work, report),
+            false => Ok(Vec::new()),
+        });
+        match shrunk {
+            Ok(shrunk) => report.shrunk = shrunk,
+            Err(trouble) => panic!("the sweep could not be done: {}", trouble.0),
         }
         place.remember(encode(&past));
         past.report
     }
+}
+
+/// The first run of each group, shrunk.
+fn shrink_groups(
+    plan: &Plan<'_>,
+    shape: &Shape,
+    work: &Work<'_>,
+    report: &SweepReport,
+) -> Result<Vec<Result<Shrunk, Unshrunk>>, Trouble> {
+    let groups = report.groups();
+    groups.iter().map(|group| shrink_run(plan, shape, work, group.runs[0].seed, &group.signature)).collect()
 }
 
 /// How many bytes of runs a sweep remembers for the workers of later ones.
@@ -269,7 +298,9 @@ pub struct SweepReport {
     pub stats: Stats,
     /// Virtual time of all runs together.
     pub simulated: Duration,
-    /// Real time that the sweep took.
+    /// Of each of the [`groups`](SweepReport::groups) the smallest run found, if the sweep was to [`shrink`](Sweep::shrink).
+    pub shrunk: Vec<Result<Shrunk, Unshrunk>>,
+    /// Real time that the sweep took, without shrinking.
     pub elapsed: Duration,
 }
 

@@ -89,7 +89,7 @@ where
     shape.schedule = settings.schedule.or(of_spec).unwrap_or(shape.schedule);
     shape.saved = settings.replay_of(&name);
     let at = format!("{}:{}", spec.file, spec.line);
-    let work: &Work<'_> = &|seed, _| shape.run(seed, &body, Verdict::verdict, &at);
+    let work: &Work<'_> = &|assignment| shape.run(assignment, &body, Verdict::verdict, &at);
 
     let place = Place::visit(Some(&name), here);
     let limits = Limits::default();

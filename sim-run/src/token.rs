@@ -29,7 +29,7 @@ const CHECK: usize = 4;
 /// let broken = "sim1:abc".parse::<Token>().unwrap_err();
 /// assert!(broken.to_string().contains("copy the whole line"));
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Token {
     /// The test, by the name that the harness knows it by; of a program, its name.
     pub test: String,

@@ -191,6 +191,7 @@ fn fits_process(seeds: &Seeds, variable: impl Fn(&str) -> Option<String>) -> Res
 fn run<S: System>(request: &Request<S::Bug>) -> ExitCode {
     let mut report = Report::<S>::new(request);
     let swept = sweep(request.seeds.clone())
+        .shrink(request.shrink)
         .on_run(|run: &Run<S::Summary>| report.add(run))
         .run(|sim| S::run(sim, request.options.clone()));
     print!("{}", if request.json { report::json(&swept) } else { report.table(&swept) });

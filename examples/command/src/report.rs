@@ -95,9 +95,28 @@ impl<'a, S: System> Report<'a, S> {
             row("note", note.to_string())?;
         }
         if self.request.single {
-            return self.write_failure(swept, out);
+            self.write_failure(swept, out)?;
+        } else {
+            self.write_groups(swept, out)?;
         }
-        self.write_groups(swept, out)
+        self.write_shrunk(swept, out)
+    }
+
+    /// The story of each kind of failure.
+    fn write_shrunk(&self, swept: &SweepReport, out: &mut String) -> std::fmt::Result {
+        for shrunk in &swept.shrunk {
+            match shrunk {
+                Ok(shrunk) => writeln!(
+                    out,
+                    "\n{shrunk}replay: SIM_REPLAY={} cargo run --release -p {} --{}",
+                    shrunk.token,
+                    S::NAME,
+                    self.options()
+                )?,
+                Err(why) => writeln!(out, "\n{why}")?,
+            }
+        }
+        Ok(())
     }
 
     /// The failure of the one seed that was asked for, in full.
@@ -127,9 +146,13 @@ impl<'a, S: System> Report<'a, S> {
 
     /// The line that shows the failure of a seed again.
     fn replay(&self, seed: u64) -> String {
+        format!("cargo run --release -p {} -- --seed {seed}{}", S::NAME, self.options())
+    }
+
+    /// What was asked for besides seeds, as arguments.
+    fn options(&self) -> String {
         let bug = self.request.options.bug.map_or(String::new(), |bug| format!(" --bug {}", bug.name()));
-        let faults = self.request.options.faults.arguments();
-        format!("cargo run --release -p {} -- --seed {seed}{bug}{faults}", S::NAME)
+        format!("{bug}{}", self.request.options.faults.arguments())
     }
 }
 
@@ -144,6 +167,18 @@ pub(crate) fn json(swept: &SweepReport) -> String {
         failures: Vec<Failed>,
         seeds_per_s: f64,
         trace: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        shrunk: Vec<Smallest>,
+    }
+    #[derive(Serialize)]
+    struct Smallest {
+        seed: u64,
+        signature: String,
+        operations: usize,
+        faults: usize,
+        others: usize,
+        executions: u64,
+        token: String,
     }
     #[derive(Serialize)]
     struct Failed {
@@ -156,11 +191,21 @@ pub(crate) fn json(swept: &SweepReport) -> String {
         signature: run.failure.signature(),
         trace: format!("{:016x}", run.trace),
     });
+    let shrunk = swept.shrunk.iter().flatten().map(|shrunk| Smallest {
+        seed: shrunk.seed,
+        signature: shrunk.failure.signature(),
+        operations: shrunk.size.operations,
+        faults: shrunk.size.faults,
+        others: shrunk.size.others,
+        executions: shrunk.executions,
+        token: shrunk.token.to_string(),
+    });
     let json = Json {
         runs: swept.runs,
         failures: failed.collect(),
         seeds_per_s: swept.runs_per_second(),
         trace: format!("{:016x}", swept.trace),
+        shrunk: shrunk.collect(),
     };
     let line = serde_json::to_string(&json).expect("numbers and strings are JSON");
     line + "\n"

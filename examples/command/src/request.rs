@@ -13,12 +13,14 @@ const HELP: &str = "\
   --faults on|off   whether anything goes wrong (default on)
   --only FAMILY     of the families of faults only this one; may be given several times
   --without FAMILY  leave out a family of faults; may be given several times
+  --shrink on|off   whether the first failing seed of each kind is shrunk to a story (default on; off with --json)
   --json            print one line of JSON instead of a table
   --help            this text
 
 environment:
   SIM_JOBS=N                how many runs at a time
   SIM_SEED=S SIM_LOG=info   run one seed, and tell what happens in it
+  SIM_REPLAY=sim1:…         repeat a saved run; with the --bug that it was saved with
   SIM_FORK=0                run one seed in this process, for debuggers
 
 exit code: 0 all seeds passed, 100 seeds have failed, 2 usage
@@ -59,14 +61,25 @@ pub(crate) struct Request<B> {
     pub(crate) single: bool,
     pub(crate) options: Options<B>,
     pub(crate) json: bool,
+    pub(crate) shrink: bool,
 }
 
 pub(crate) fn parse<S: System>(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Command<S::Bug>, lexopt::Error> {
-    let mut request =
-        Request { seeds: Seeds::from(0..1_000), single: false, options: Options::default(), json: false };
-    let (mut several, mut off) = (false, false);
+    let mut request = Request {
+        seeds: Seeds::from(0..1_000),
+        single: false,
+        options: Options::default(),
+        json: false,
+        shrink: true,
+    };
+    let (mut several, mut off, mut shrink) = (false, false, None);
+    let on = |value: &str| match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("allowed are on, off"),
+    };
     let mut faults = Faults::on();
     let family = |name: &str| known("fault family", name, &S::families(), |family| family);
     let mut parser = lexopt::Parser::from_iter(arguments);
@@ -84,13 +97,8 @@ pub(crate) fn parse<S: System>(
                 let bug = |name: &str| known("bug", name, S::Bug::ALL, S::Bug::name);
                 request.options.bug = Some(parser.value()?.parse_with(bug)?);
             }
-            Long("faults") => {
-                off = parser.value()?.parse_with(|value| match value {
-                    "on" => Ok(false),
-                    "off" => Ok(true),
-                    _ => Err("allowed are on, off"),
-                })?;
-            }
+            Long("faults") => off = !parser.value()?.parse_with(on)?,
+            Long("shrink") => shrink = Some(parser.value()?.parse_with(on)?),
             Long("only") => faults = faults.only(parser.value()?.parse_with(family)?),
             Long("without") => faults = faults.without(parser.value()?.parse_with(family)?),
             Long("json") => request.json = true,
@@ -102,6 +110,7 @@ pub(crate) fn parse<S: System>(
     if several && request.single {
         return Err("--seed and --seeds exclude each other".into());
     }
+    request.shrink = shrink.unwrap_or(!request.json);
     request.options.faults = if off { Faults::off() } else { faults };
     Ok(Command::Run(request))
 }
@@ -211,6 +220,8 @@ pub(crate) mod tests {
         assert_eq!(parsed("--only dns").unwrap().options.faults, Faults::on().only("dns"));
         assert_eq!(parsed("--faults off").unwrap().options.faults, Faults::off());
         assert_eq!(parsed("--faults off --without dns").unwrap().options.faults, Faults::off());
+        assert!(!request.shrink && parsed("").unwrap().shrink);
+        assert!(parsed("--json --shrink on").unwrap().shrink && !parsed("--shrink off").unwrap().shrink);
         let request = parsed("--seed 7").unwrap();
         assert_eq!((request.seeds, request.single), (Seeds::one(7), true));
     }
@@ -222,6 +233,7 @@ pub(crate) mod tests {
             ("--without rain", ["rain", "partition, "]),
             ("--only rain", ["rain", "kill, "]),
             ("--faults some", ["some", "on, off"]),
+            ("--shrink some", ["some", "on, off"]),
             ("--seeds 9..5", ["9..5", "less than its end"]),
             ("--seeds x", ["x", "0..5000"]),
             ("--seed -1", ["-1", "invalid digit"]),

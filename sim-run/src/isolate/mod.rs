@@ -13,6 +13,7 @@ mod death;
 #[cfg(unix)]
 mod enlist;
 mod fresh;
+mod laboratory;
 mod place;
 #[cfg(unix)]
 mod protocol;
@@ -32,14 +33,25 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) use death::Death;
+pub(crate) use laboratory::{Laboratory, experiment};
 pub(crate) use place::Place;
 pub(crate) use queue::Twice;
 
 use crate::{Isolate, Seeds};
 use queue::{Queue, Task};
 
-/// What a run does: from its seed, and whether it logs, to its encoded outcome.
-pub(crate) type Work<'a> = dyn Fn(u64, bool) -> Vec<u8> + Sync + 'a;
+/// What a run does: from its assignment to its encoded outcome.
+pub(crate) type Work<'a> = dyn Fn(&Assignment<'_>) -> Vec<u8> + Sync + 'a;
+
+/// One run to do, as the process or thread knows that does it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Assignment<'a> {
+    pub(crate) seed: u64,
+    /// Whether it logs.
+    pub(crate) log: bool,
+    /// What else it is told: nothing in a sweep.
+    pub(crate) orders: &'a [u8],
+}
 
 /// What the process of a run may use.
 #[derive(Clone, Debug)]
@@ -143,7 +155,8 @@ pub(crate) fn execute(
             return Err(Trouble(message.to_owned()));
         };
         fresh::warm_up();
-        let ran = fresh::run(plan.log, || threads::run(seed, plan.log, work));
+        let assignment = Assignment { seed, log: plan.log, orders: &[] };
+        let ran = fresh::run(plan.log, || threads::run(&assignment, work));
         let end = ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let _ = each(Done { seed, end, output: String::new(), repeat: None });
         return Ok(());

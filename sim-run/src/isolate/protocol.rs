@@ -1,7 +1,7 @@
 //! What supervisor and worker say to each other over their socket.
 //!
 //! The supervisor opens with [`TARGET`], any number of [`HISTORY`] and [`START`]; after that it sends bare tasks of
-//! [`TASK`] bytes. The worker answers with [`READY`] and then, for each task in order, any number of [`RESULT`] and
+//! [`TASK`] bytes, each followed by its orders. The worker answers with [`READY`] and then, for each task in order, any number of [`RESULT`] and
 //! [`OUTPUT`] and one [`END`]. Both run the same program, so the format has no version.
 
 use std::io::{self, Read, Write};
@@ -21,8 +21,10 @@ pub(super) const END: u8 = b'E';
 
 /// Kind and length in front of each frame.
 pub(super) const HEADER: usize = 5;
-/// Seed and flags.
-pub(super) const TASK: usize = 9;
+/// Seed, flags and the length of the orders.
+pub(super) const TASK: usize = 13;
+/// Orders of a task, in bytes at most: some 800,000 decisions.
+pub(super) const MOST_ORDERS: usize = 16 << 20;
 
 pub(super) fn header(kind: u8, length: usize) -> [u8; HEADER] {
     let length = u32::try_from(length).expect("a frame of more than 4 GiB").to_le_bytes();
@@ -44,16 +46,19 @@ pub(super) fn read_frame(from: &mut impl Read, payload: &mut Vec<u8>) -> io::Res
     Ok(head[0])
 }
 
-pub(super) fn task(seed: u64, log: bool) -> [u8; TASK] {
+pub(super) fn task(seed: u64, log: bool, orders: usize) -> [u8; TASK] {
+    let orders = u32::try_from(orders).expect("orders of more than 4 GiB");
     let mut bytes = [0; TASK];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8] = u8::from(log);
+    bytes[9..].copy_from_slice(&orders.to_le_bytes());
     bytes
 }
 
-pub(super) fn parse_task(bytes: &[u8; TASK]) -> (u64, bool) {
-    let [a, b, c, d, e, f, g, h, log] = *bytes;
-    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), log != 0)
+/// Seed, whether the run logs, and how long its orders are.
+pub(super) fn parse_task(bytes: &[u8; TASK]) -> (u64, bool, usize) {
+    let [a, b, c, d, e, f, g, h, log, i, j, k, l] = *bytes;
+    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), log != 0, u32::from_le_bytes([i, j, k, l]) as usize)
 }
 
 /// How a child ended, as its worker saw it.
@@ -98,7 +103,7 @@ mod tests {
         assert_eq!(payload, b"abc");
         assert_eq!(read_frame(&mut from, &mut payload).unwrap(), END);
         assert_eq!(payload, b"");
-        assert_eq!(parse_task(&task(u64::MAX - 1, true)), (u64::MAX - 1, true));
+        assert_eq!(parse_task(&task(u64::MAX - 1, true, 70_000)), (u64::MAX - 1, true, 70_000));
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Which task is next: seeds in order, some of them twice, never far ahead of what was already reported.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::Assignment;
 use crate::Seeds;
 
 /// Finished runs that may wait for an earlier, slower one.
 const WINDOW: u64 = 4096;
 
 /// One run to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Task {
     /// Place of the seed in the sweep.
     pub(super) index: u64,
@@ -18,6 +19,14 @@ pub(super) struct Task {
     pub(super) repeat: bool,
     /// Whether the run logs, and says where it is.
     pub(super) log: bool,
+    /// What it is told besides its seed; nothing in a sweep.
+    pub(super) orders: Arc<[u8]>,
+}
+
+impl Task {
+    pub(super) fn assignment(&self) -> Assignment<'_> {
+        Assignment { seed: self.seed, log: self.log, orders: &self.orders }
+    }
 }
 
 /// Which runs are done twice and compared.
@@ -47,6 +56,8 @@ pub(super) struct Queue {
     seeds: Seeds,
     twice: Twice,
     log: bool,
+    /// Whether tasks come one by one, from [`Queue::add`].
+    open: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -64,7 +75,35 @@ struct State {
 
 impl Queue {
     pub(super) fn new(seeds: Seeds, twice: Twice, log: bool) -> Queue {
-        Queue { seeds, twice, log, state: Mutex::default(), changed: Condvar::new() }
+        Queue { seeds, twice, log, open: false, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// A queue of tasks that are still to be thought of.
+    pub(super) fn open() -> Queue {
+        Queue { open: true, ..Queue::new(Seeds::from(0..0), Twice::Never, false) }
+    }
+
+    /// Adds a task to an open queue.
+    pub(super) fn add(&self, task: Task) {
+        let mut state = self.lock();
+        state.again.push_back(task);
+        if state.waiting > 0 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Takes back a task that nobody has begun.
+    pub(super) fn withdraw(&self, index: u64) -> bool {
+        let mut state = self.lock();
+        let before = state.again.len();
+        state.again.retain(|task| task.index != index);
+        state.again.len() < before
+    }
+
+    /// Tasks that a worker has at a time. With a second one it can go on without asking; of few tasks, one that has two
+    /// keeps another one idle.
+    pub(super) fn ahead(&self) -> usize {
+        if self.open { 1 } else { 2 }
     }
 
     /// The next task; waits while too many finished runs wait for an earlier one, if `wait`. `None` when there is
@@ -79,14 +118,18 @@ impl Queue {
                 return Some(task);
             }
             let index = state.next;
-            let seed = self.seeds.at(index)?;
-            if index < state.reported + WINDOW {
-                state.next += 1;
-                let task = Task { index, seed, repeat: false, log: self.log };
-                if self.twice.covers(index) {
-                    state.again.push_back(Task { repeat: true, ..task });
+            let seed = self.seeds.at(index);
+            match seed {
+                None if !self.open => return None,
+                Some(seed) if index < state.reported + WINDOW => {
+                    state.next += 1;
+                    let task = Task { index, seed, repeat: false, log: self.log, orders: Arc::default() };
+                    if self.twice.covers(index) {
+                        state.again.push_back(Task { repeat: true, ..task.clone() });
+                    }
+                    return Some(task);
                 }
-                return Some(task);
+                _ => {}
             }
             if !wait {
                 return None;
@@ -158,12 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn an_open_queue_waits_for_what_is_added() {
+        let queue = Queue::open();
+        assert_eq!(queue.take(false), None);
+        let task = |index| Task { index, seed: 7, repeat: false, log: false, orders: Arc::new([1, 2]) };
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| queue.take(true));
+            queue.add(task(3));
+            assert_eq!(taken.join().unwrap(), Some(task(3)));
+        });
+        queue.add(task(4));
+        assert!(queue.withdraw(4) && !queue.withdraw(4));
+        queue.stop();
+        assert_eq!(queue.take(true), None);
+    }
+
+    #[test]
     fn a_task_that_is_given_back_comes_again_until_the_sweep_stops() {
         let queue = Queue::new(Seeds::from(0..1), Twice::Never, true);
         let task = queue.take(true).unwrap();
         assert_eq!(queue.take(true), None);
-        queue.give_back(task);
-        assert_eq!(queue.take(true), Some(task));
+        queue.give_back(task.clone());
+        assert_eq!(queue.take(true), Some(task.clone()));
         queue.give_back(task);
         queue.stop();
         assert_eq!(queue.take(true), None);

@@ -20,8 +20,6 @@ use super::protocol::{self, END, HISTORY, OUTPUT, READY, RESULT, START, TARGET, 
 use super::queue::{Queue, Task};
 use super::{Death, End, Message, Place, Plan, Trouble, sys};
 
-/// Tasks that a worker has at a time: one that it does and one that it can begin without asking.
-const AHEAD: usize = 2;
 /// Real time in which a worker must come to its sweep.
 const STARTUP: Duration = Duration::from_secs(120);
 /// What is kept of what a worker writes before it comes to its sweep, in bytes.
@@ -179,21 +177,22 @@ impl Worker {
         let mut next = Some(first);
         loop {
             while let Some(task) = next.take() {
+                let head = protocol::task(task.seed, task.log, task.orders.len());
+                let written = self.socket.write_all(&head).and_then(|()| self.socket.write_all(&task.orders));
                 sent.push_back(task);
-                if self.socket.write_all(&protocol::task(task.seed, task.log)).is_err() {
+                if written.is_err() {
                     return None;
                 }
-                if sent.len() < AHEAD {
+                if sent.len() < queue.ahead() {
                     next = queue.take(false);
                 }
             }
-            let Some(&task) = sent.front() else {
-                next = queue.take(true);
-                next?;
+            if sent.is_empty() {
+                next = Some(queue.take(true)?);
                 continue;
-            };
+            }
             let (end, output) = self.outcome(&mut frame, plan)?;
-            sent.pop_front();
+            let task = sent.pop_front().expect("the task whose end this is");
             if to.send(vec![Message::Done { task, end, output }]).is_err() {
                 return None;
             }

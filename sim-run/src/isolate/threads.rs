@@ -6,7 +6,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::queue::Queue;
-use super::{Death, End, Message, Trouble, Work, fresh};
+use super::{Assignment, Death, End, Message, Trouble, Work, fresh};
 use crate::progress::now;
 
 /// Ends that are reported together, because waking who waits for them costs as much as a short run.
@@ -43,7 +43,7 @@ impl<'scope> Job<'scope> {
         let Some(task) = task else { return };
         let to = self.to.clone();
         let started = fresh::start(scope, task.log, move || {
-            let end = run(task.seed, task.log, self.work);
+            let end = run(&task.assignment(), self.work);
             self.ended.push(Message::Done { task, end, output: String::new() });
             if self.ended.len() == BATCH || now() - self.reported > PATIENCE {
                 self.report();
@@ -64,8 +64,8 @@ impl<'scope> Job<'scope> {
 }
 
 /// Does a run on this thread, which must be fresh.
-pub(super) fn run(seed: u64, log: bool, work: &Work<'_>) -> End {
-    match catch_unwind(AssertUnwindSafe(|| work(seed, log))) {
+pub(super) fn run(assignment: &Assignment<'_>, work: &Work<'_>) -> End {
+    match catch_unwind(AssertUnwindSafe(|| work(assignment))) {
         Ok(outcome) => End::Finished(outcome),
         Err(panic) => {
             let said = sim_core::panics::message(&*panic);

@@ -10,9 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::protocol::{self, END, HEADER, OUTPUT, READY, RESULT, TASK};
+use super::protocol::{self, END, HEADER, MOST_ORDERS, OUTPUT, READY, RESULT, TASK};
 use super::sys::{self, Pid};
-use super::{Limits, Work, beacon, fresh};
+use super::{Assignment, Limits, Work, beacon, fresh};
 
 /// Frames that wait to be sent. Longer than any END frame.
 const OUTBOX: usize = 1 << 16;
@@ -38,6 +38,8 @@ struct Worker {
     output: PipeReader,
     outbox: Box<[u8]>,
     filled: usize,
+    /// Of the task at hand; the system commits its pages as they are touched.
+    orders: Box<[u8]>,
     address_space: Option<u64>,
 }
 
@@ -47,7 +49,8 @@ impl Worker {
         sys::do_not_wait(output.as_fd())?;
         sys::redirect_output(to_output.as_fd())?;
         let address_space = limits.memory.and_then(|more| Some(sys::address_space()? + more));
-        let mut worker = Worker { socket, output, outbox: vec![0; OUTBOX].into(), filled: 0, address_space };
+        let (outbox, orders) = (vec![0; OUTBOX].into(), vec![0; MOST_ORDERS].into());
+        let mut worker = Worker { socket, output, outbox, filled: 0, orders, address_space };
         worker.socket.write_all(&protocol::header(READY, 0))?;
         Ok(worker)
     }
@@ -59,14 +62,17 @@ impl Worker {
                 Err(hung_up) if hung_up.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 other => other?,
             }
-            let (seed, log) = protocol::parse_task(&task);
+            let (seed, log, length) = protocol::parse_task(&task);
+            let orders = self.orders.get_mut(..length).ok_or(io::ErrorKind::InvalidData)?;
+            self.socket.read_exact(orders)?;
             let (result, to_worker) = io::pipe()?;
             beacon::clear();
             // SAFETY: no other thread is at work in this process (see the module's documentation).
             match unsafe { sys::fork() }? {
                 None => {
                     drop(result);
-                    run_child(to_worker, limits, self.address_space, seed, log, work)
+                    let assignment = Assignment { seed, log, orders: &self.orders[..length] };
+                    run_child(to_worker, limits, self.address_space, assignment, work)
                 }
                 Some(child) => {
                     drop(to_worker);
@@ -194,8 +200,7 @@ fn run_child(
     mut to_worker: PipeWriter,
     limits: &Limits,
     address_space: Option<u64>,
-    seed: u64,
-    log: bool,
+    assignment: Assignment<'_>,
     work: &Work<'_>,
 ) -> ! {
     sys::die_with_parent();
@@ -204,9 +209,9 @@ fn run_child(
     if let Some(bytes) = address_space {
         sys::limit_address_space(bytes);
     }
-    let ran = fresh::run(log, || {
+    let ran = fresh::run(assignment.log, || {
         beacon::set_thread();
-        let outcome = work(seed, log);
+        let outcome = work(&assignment);
         let sent = to_worker.write_all(&outcome);
         // `_exit` loses what std still buffers.
         let _ = io::stdout().flush();

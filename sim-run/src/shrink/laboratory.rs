@@ -1,0 +1,156 @@
+//! The subject that runs are: each in the isolation of its sweep, as many at a time as there are workers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim_core::{Decisions, Schedule, Source};
+
+use super::likelihood::likelihood;
+use super::scenario::Scenario;
+use super::shrunk::{Shrunk, Unshrunk};
+use super::story::story;
+use super::subject::{Request, Subject, Verdict};
+use super::{Found, search};
+use crate::Token;
+use crate::isolate::{Laboratory, Plan, Trouble, Work, experiment};
+use crate::progress::now;
+use crate::run::{Shape, Sight, Trial, encode};
+
+/// Real time that shrinking may take, and drawing the strip after it.
+const TIME: Duration = Duration::from_secs(30);
+const TIME_OF_STRIP: Duration = Duration::from_secs(20);
+
+/// Shrinks the run of a seed that failed with this signature.
+///
+/// # Errors
+/// When the workers cannot be started. A run that cannot be shrunk is none.
+pub(crate) fn shrink_run(
+    plan: &Plan<'_>,
+    shape: &Shape,
+    work: &Work<'_>,
+    seed: u64,
+    signature: &str,
+) -> Result<Result<Shrunk, Unshrunk>, Trouble> {
+    // The order of tasks is not to change when application randomness does.
+    let schedule = shape.schedule.of_seed(seed);
+    experiment(plan, work, |laboratory| {
+        let mut bench = Bench { laboratory, schedule, seed, width: plan.jobs.max(1), trouble: None };
+        let shrunk = bench.shrink(&plan.place.subject(), signature);
+        match bench.trouble {
+            Some(trouble) => Err(trouble),
+            None => Ok(shrunk),
+        }
+    })
+}
+
+struct Bench<'l> {
+    laboratory: &'l Laboratory<'l>,
+    schedule: Schedule,
+    /// Of the run that failed at first.
+    seed: u64,
+    width: usize,
+    trouble: Option<Trouble>,
+}
+
+impl Bench<'_> {
+    fn shrink(&mut self, test: &str, signature: &str) -> Result<Shrunk, Unshrunk> {
+        let start = now();
+        let seeded = || Trial { decisions: Decisions::Deviations, ..self.trial(Source::Seeded(self.seed)) };
+        let runs = [(); 2].map(|()| self.order(&seeded()));
+        let [first, second] = runs.map(|run| self.sight(run));
+        if first.trace != second.trace || first.signature() != second.signature() {
+            return Err(Unshrunk::Nondeterministic);
+        }
+        let failure = match first.failure {
+            Some(failure) if failure.signature() == signature => failure,
+            _ => return Err(Unshrunk::Nondeterministic),
+        };
+        if first.trace == 0 {
+            return Err(Unshrunk::Died);
+        }
+        let whole = Scenario::new(self.seed, first.log.deviations);
+        let late = || now() - start > TIME;
+        let Some(found) = search(self, whole, signature, &late) else { return Err(Unshrunk::NotExplicit) };
+        let Found { best, executions, explained, findings, undone } = found;
+
+        let trial = Trial { decisions: Decisions::Deviations, record: true, ..self.trial(source(&best)) };
+        let run = self.order(&trial);
+        let last = self.sight(run);
+        let end = failure.at.as_nanos() as u64;
+        let strip_start = now();
+        let late = || now() - strip_start > TIME_OF_STRIP;
+        let failed = (self.seed, signature);
+        let likelihood = likelihood(self, failed, end, &late);
+        let token = |scenario: &Scenario, signature: &str| Token {
+            test: test.to_owned(),
+            signature: signature.to_owned(),
+            seed: scenario.seed,
+            schedule: self.schedule,
+            deviations: scenario.decisions.values().map(|d| (d.name, d.value)).collect(),
+        };
+        Ok(Shrunk {
+            seed: self.seed,
+            size: best.size(),
+            executions: executions as u64,
+            story: story(&best, &explained, &last),
+            failure: last.failure.unwrap_or(failure),
+            token: token(&best, signature),
+            first_failed_at: Duration::from_nanos(end),
+            likelihood,
+            findings: findings.iter().map(|f| token(&f.scenario, &f.signature)).collect(),
+            undone: undone.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    fn trial(&self, source: Source) -> Trial {
+        Trial { source, schedule: self.schedule, decisions: Decisions::Unlisted, record: false }
+    }
+
+    fn order(&self, trial: &Trial) -> u64 {
+        self.laboratory.order(self.seed, encode(trial))
+    }
+
+    fn sight(&mut self, run: u64) -> Sight {
+        match self.laboratory.end(run) {
+            Ok(end) => Sight::of(end),
+            Err(trouble) => {
+                self.trouble.get_or_insert(trouble);
+                Sight::default()
+            }
+        }
+    }
+}
+
+fn source(scenario: &Scenario) -> Source {
+    let deviations: BTreeMap<_, _> = scenario.decisions.values().map(|d| (d.name, d.value)).collect();
+    Source::Explicit { seed: scenario.seed, deviations: Arc::new(deviations) }
+}
+
+impl Subject for Bench<'_> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn begin(&mut self, request: &Request) -> u64 {
+        let trial = match request {
+            Request::Known { scenario, all } => Trial {
+                decisions: if *all { Decisions::All } else { Decisions::Deviations },
+                ..self.trial(source(scenario))
+            },
+            Request::Spliced { until, then } => {
+                self.trial(Source::Spliced { seed: self.seed, until: *until, then: *then })
+            }
+        };
+        self.order(&trial)
+    }
+
+    fn verdict(&mut self, run: u64) -> Verdict {
+        let sight = self.sight(run);
+        Verdict { signature: sight.signature(), decisions: sight.log.deviations, faults: sight.faults }
+    }
+
+    fn forget(&mut self, run: u64) {
+        self.laboratory.forget(run);
+    }
+}
