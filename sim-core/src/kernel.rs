@@ -3,7 +3,7 @@
 //! Nothing in here calls user code: no future, no waker, no destructor. What must be woken or dropped is handed
 //! to the caller, who does it when the kernel is no longer borrowed.
 
-use crate::clock::{ClockError, Due, EventKey, Events, What};
+use crate::clock::{ClockError, Due, EventKey, Events, Target, What};
 use crate::config::Decisions;
 use crate::decision::{Deviation, Kind, Name, Naming, Source};
 use crate::executor::{BoxTask, Executor, waker};
@@ -73,6 +73,12 @@ pub struct Kernel {
     pub(crate) capitals: bool,
     /// How many machines stand still or are under the CPU model.
     pub(crate) hindered: u32,
+    /// How many machines have no power or stand still as a whole: while there are none, packets need not look.
+    pub(crate) absent: u32,
+    /// A clock has run at another rate than the world's: until then, all monotonic clocks show the world's time.
+    drifted: bool,
+    /// Counts what may have changed which machine has which address.
+    pub(crate) addressing: u64,
     pub(crate) current: Current,
     pub(crate) stats: Stats,
     pub(crate) log: Option<Box<Log>>,
@@ -118,6 +124,9 @@ impl Kernel {
             names: Map::with_hasher(BuildMix::new()),
             capitals: false,
             hindered: 0,
+            absent: 0,
+            drifted: false,
+            addressing: 0,
             current: Current::HARNESS,
             stats: Stats::NONE,
             log: None,
@@ -151,6 +160,8 @@ impl Kernel {
         self.names.clear();
         self.capitals = false;
         self.hindered = 0;
+        self.absent = 0;
+        self.drifted = false;
         self.current = Current::HARNESS;
         self.stats = Stats::NONE;
         self.log = config.record.then(Box::default);
@@ -178,6 +189,12 @@ impl Kernel {
     #[inline]
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    /// Counts changes of addresses: while the number is the same, [`by_address`](Kernel::by_address) says the same.
+    #[inline]
+    pub fn addressing(&self) -> u64 {
+        self.addressing
     }
 
     /// Which world this is.
@@ -361,6 +378,12 @@ impl Kernel {
         self.events.push(at.max(self.now), tie, name, what)
     }
 
+    /// Plans a wake at a time of the world.
+    pub(crate) fn push_wake(&mut self, at: u64, name: Name, target: Target) -> EventKey {
+        let what = self.events.wake_of(target);
+        self.push_event(at, name, what)
+    }
+
     /// The order among equal times: decided by the seed, and not listed, since it has no boring value.
     #[inline]
     fn tie(&self, name: Name) -> u32 {
@@ -382,11 +405,15 @@ impl Kernel {
 
     /// A timer on the current node's monotonic clock.
     #[inline]
-    pub(crate) fn timer(&mut self, deadline: u64, what: What) -> EventKey {
+    pub(crate) fn timer(&mut self, deadline: u64, target: Target) -> EventKey {
         let name = self.naming.name(Kind::Timer, 0);
         let node = self.current.node;
-        let due = self.machines[node.0 as usize].clock.due(self.now, deadline);
+        let due = match self.drifted {
+            true => self.machine(node).clock.due(self.now, deadline),
+            false => deadline.max(self.now),
+        };
         let tie = self.tie(name);
+        let what = self.events.wake_of(target);
         self.events.push_timer((due, tie), name, what, node)
     }
 
@@ -396,13 +423,18 @@ impl Kernel {
     }
 
     #[inline]
-    pub(crate) fn rewake(&mut self, key: EventKey, what: What) -> Option<Waker> {
-        self.events.rewake(key, what)
+    pub(crate) fn rewake(&mut self, key: EventKey, target: Target) -> Option<Waker> {
+        self.events.rewake(key, target)
     }
 
     /// What the current node's monotonic clock shows, ns.
     #[inline]
     pub(crate) fn monotonic(&mut self) -> u64 {
+        if self.drifted { self.drifted_monotonic() } else { self.now }
+    }
+
+    #[cold]
+    fn drifted_monotonic(&mut self) -> u64 {
         let node = self.current.node;
         let clock = &self.machines[node.0 as usize].clock;
         let shown = clock.monotonic(self.now);
@@ -434,6 +466,7 @@ impl Kernel {
         after.set_drift(now, ppm)?;
         self.fold(ppm as u64);
         self.machine_mut(node).clock = after;
+        self.drifted = true;
         self.events.rearm(node, |due| after.due(now, before.monotonic(due)));
         Ok(())
     }
@@ -481,11 +514,16 @@ impl Kernel {
                     }
                 }
                 What::Resume(key) => self.resume_poll(key),
-                What::Waker(waker) => return Step::Wake(waker),
+                What::Waker(key) => {
+                    if let Some(waker) = self.events.take_waker(key) {
+                        return Step::Wake(waker);
+                    }
+                }
                 What::Subsystem(id, tag, key) => return Step::Subsystem(id, tag, key),
                 What::Action(key) => return Step::Action(key),
                 What::Boot(node, life) => return Step::Boot(node, life),
                 What::StopDeadline(node, life) => return Step::StopDeadline(node, life),
+                What::Nothing => {}
             }
         }
     }
@@ -499,7 +537,7 @@ impl Kernel {
             What::Action(_) => "an action of the test".to_string(),
             What::Subsystem(..) => "a packet, or another event of a subsystem".to_string(),
             What::Task(key) | What::Resume(key) => format!("a wake of the task {}", self.label(*key)),
-            What::Waker(_) => "a timer".to_string(),
+            What::Waker(_) | What::Nothing => "a timer".to_string(),
         }
     }
 

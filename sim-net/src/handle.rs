@@ -1,6 +1,6 @@
 //! Handles of sockets as plain data, and the one future that waits on them.
 
-use crate::network::{Net, op_on_drop, with_net};
+use crate::network::{Net, op_on_drop, with_net_there};
 use crate::readiness::{WaitId, Waiters};
 use sim_core::kernel::Kernel;
 use sim_core::slab::Key;
@@ -37,7 +37,7 @@ impl Handle {
     pub fn op<R>(&self, f: impl FnOnce(&mut Net, &mut Kernel, Key) -> R) -> R {
         world::with(|world| {
             world.check(self.world, "socket");
-            with_net(world, |net, k| f(net, k, self.key))
+            with_net_there(world, |net, k| f(net, k, self.key))
         })
     }
 

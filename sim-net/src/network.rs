@@ -86,6 +86,13 @@ pub(crate) struct Outbox {
     pub dropped: Vec<Waker>,
 }
 
+impl Outbox {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.wake.len() + self.dropped.len() == 0
+    }
+}
+
 /// What became of a control packet.
 pub(crate) enum Sent {
     /// Its event is posted for this instant.
@@ -133,11 +140,27 @@ pub(crate) fn with_net<R>(world: &World, f: impl FnOnce(&mut Net, &mut Kernel) -
             net.enter(world, &kernel);
         }
         let result = f(&mut net, &mut kernel);
-        if net.out.wake.is_empty() && net.out.dropped.is_empty() {
+        if net.out.is_empty() {
             return result;
         }
-        drop(net);
-        drop(kernel);
+        drop((net, kernel));
+        deliver(cell);
+        result
+    })
+}
+
+/// The same for what the network itself has made in this world, handles and events: it has entered the world already. When
+/// it has left it again, it is empty, and such an operation finds nothing.
+#[inline]
+pub(crate) fn with_net_there<R>(world: &World, f: impl FnOnce(&mut Net, &mut Kernel) -> R) -> R {
+    NET.with(|cell| {
+        let mut net = cell.borrow_mut();
+        let mut kernel = world.kernel();
+        let result = f(&mut net, &mut kernel);
+        if net.out.is_empty() {
+            return result;
+        }
+        drop((net, kernel));
         deliver(cell);
         result
     })
@@ -163,7 +186,7 @@ impl Subsystem for NetSubsystem {
 
     #[inline]
     fn event(&self, world: &World, tag: u8, key: Key) {
-        with_net(world, |net, k| net.event(k, tag, key));
+        with_net_there(world, |net, k| net.event(k, tag, key));
     }
 
     fn process_died(&self, world: &World, node: NodeId, death: Death) {

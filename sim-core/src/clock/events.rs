@@ -10,12 +10,13 @@ use crate::slab::{Key, Slab};
 use crate::world::SubsystemId;
 use std::task::Waker;
 
-/// What happens when an event is due.
+/// What happens when an event is due: plain data, stored as it is.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
     /// Wakes one of our own tasks.
     Task(Key),
-    /// Wakes something of another library (a `select!`, a `FuturesUnordered`).
-    Waker(Waker),
+    /// Wakes something of another library (a `select!`, a `FuturesUnordered`), whose waker the events keep.
+    Waker(Key),
     /// A subsystem's event: its tag and its key.
     Subsystem(SubsystemId, u8, Key),
     /// Calls an action that the test planned.
@@ -26,19 +27,16 @@ pub(crate) enum What {
     StopDeadline(NodeId, u32),
     /// A poll that the CPU model put off.
     Resume(Key),
+    /// Nothing: it was cancelled, or its place is free.
+    Nothing,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Stored {
+/// Whom a timer wakes.
+pub(crate) enum Target {
+    /// One of our own tasks, by its key.
     Task(Key),
-    Waker(Key),
-    Subsystem(SubsystemId, u8, Key),
-    Action(Key),
-    Boot(NodeId, u32),
-    StopDeadline(NodeId, u32),
-    Resume(Key),
-    Cancelled,
-    Free,
+    /// Something of another library.
+    Foreign(Waker),
 }
 
 #[derive(Debug)]
@@ -46,7 +44,7 @@ struct Slot {
     generation: u32,
     /// Whose clock a timer follows; nobody's for other events.
     clock: u32,
-    stored: Stored,
+    what: What,
     name: Name,
 }
 
@@ -96,26 +94,31 @@ impl Events {
         self.insert(time, tie, name, what, clock.0)
     }
 
+    /// What wakes a target; a foreign waker is kept until then.
+    #[inline]
+    pub(crate) fn wake_of(&mut self, target: Target) -> What {
+        match target {
+            Target::Task(key) => What::Task(key),
+            Target::Foreign(waker) => What::Waker(self.wakers.insert(waker)),
+        }
+    }
+
+    /// The waker of a [`What::Waker`] that is due.
+    pub(crate) fn take_waker(&mut self, key: Key) -> Option<Waker> {
+        self.wakers.remove(key)
+    }
+
     #[inline]
     fn insert(&mut self, time: u64, tie: u32, name: Name, what: What, clock: u32) -> EventKey {
-        let stored = match what {
-            What::Task(k) => Stored::Task(k),
-            What::Waker(w) => Stored::Waker(self.wakers.insert(w)),
-            What::Subsystem(id, tag, k) => Stored::Subsystem(id, tag, k),
-            What::Action(k) => Stored::Action(k),
-            What::Boot(node, life) => Stored::Boot(node, life),
-            What::StopDeadline(node, life) => Stored::StopDeadline(node, life),
-            What::Resume(k) => Stored::Resume(k),
-        };
         let key = match self.free.pop() {
             Some(slot) => {
                 let s = &mut self.slots[slot as usize];
                 let generation = s.generation;
-                *s = Slot { generation, clock, stored, name };
+                *s = Slot { generation, clock, what, name };
                 Key::new(slot, generation)
             }
             None => {
-                self.slots.push(Slot { generation: 0, clock, stored, name });
+                self.slots.push(Slot { generation: 0, clock, what, name });
                 Key::new(self.slots.len() as u32 - 1, 0)
             }
         };
@@ -130,27 +133,13 @@ impl Events {
             let key = self.queue.pop()?;
             let slot = key as u32;
             let s = &mut self.slots[slot as usize];
-            let stored = std::mem::replace(&mut s.stored, Stored::Free);
-            let name = s.name;
+            let (what, name) = (s.what, s.name);
             s.generation = s.generation.wrapping_add(1);
             self.free.push(slot);
-            let what = match stored {
-                Stored::Task(k) => What::Task(k),
-                Stored::Subsystem(id, tag, k) => What::Subsystem(id, tag, k),
-                Stored::Waker(k) => match self.wakers.remove(k) {
-                    Some(waker) => What::Waker(waker),
-                    None => continue,
-                },
-                Stored::Action(k) => What::Action(k),
-                Stored::Boot(node, life) => What::Boot(node, life),
-                Stored::StopDeadline(node, life) => What::StopDeadline(node, life),
-                Stored::Resume(k) => What::Resume(k),
-                Stored::Cancelled => {
-                    self.cancelled -= 1;
-                    continue;
-                }
-                Stored::Free => continue,
-            };
+            if let What::Nothing = what {
+                self.cancelled -= 1;
+                continue;
+            }
             return Some(Due { time: queue::time(key), name, what });
         }
     }
@@ -167,55 +156,48 @@ impl Events {
         self.slot(key).is_some()
     }
 
-    /// Points a pending timer at another waker; gives the old one back for dropping.
+    /// Points a pending timer at another target; gives the waker that it had back for dropping.
     #[inline]
-    pub(crate) fn rewake(&mut self, key: EventKey, what: What) -> Option<Waker> {
-        let s = self.slot(key)?;
-        match (s.stored, what) {
-            (Stored::Task(_), What::Task(k)) => {
-                s.stored = Stored::Task(k);
-                None
+    pub(crate) fn rewake(&mut self, key: EventKey, target: Target) -> Option<Waker> {
+        let before = self.slot(key)?.what;
+        match (before, target) {
+            (What::Waker(old), Target::Foreign(waker)) => {
+                return self.wakers.get_mut(old).map(|place| std::mem::replace(place, waker));
             }
-            (Stored::Waker(old), What::Waker(w)) => {
-                self.wakers.get_mut(old).map(|place| std::mem::replace(place, w))
+            (What::Waker(_) | What::Task(_), target) => {
+                let what = self.wake_of(target);
+                self.slot(key)?.what = what;
             }
-            (Stored::Task(_), What::Waker(w)) => {
-                let k = self.wakers.insert(w);
-                self.slot(key)?.stored = Stored::Waker(k);
-                None
-            }
-            (Stored::Waker(old), What::Task(k)) => {
-                s.stored = Stored::Task(k);
-                self.wakers.remove(old)
-            }
-            _ => None,
+            _ => {}
         }
+        self.waker_of(before)
     }
 
     /// Takes a pending event back; the caller drops the waker outside of any borrow.
     #[inline]
     pub(crate) fn cancel(&mut self, key: EventKey) -> Option<Waker> {
         let s = self.slot(key)?;
-        let stored = std::mem::replace(&mut s.stored, Stored::Cancelled);
+        let before = std::mem::replace(&mut s.what, What::Nothing);
         s.generation = s.generation.wrapping_add(1);
         self.cancelled += 1;
         if self.cancelled > 64 && self.cancelled * 2 > self.queue.len() {
             self.compact();
         }
-        match stored {
-            Stored::Waker(k) => self.wakers.remove(k),
-            _ => None,
-        }
+        self.waker_of(before)
+    }
+
+    #[inline]
+    fn waker_of(&mut self, what: What) -> Option<Waker> {
+        if let What::Waker(key) = what { self.wakers.remove(key) } else { None }
     }
 
     #[cold]
     fn compact(&mut self) {
-        let (slots, free) = (&mut self.slots, &mut self.free);
+        let (slots, free) = (&self.slots, &mut self.free);
         self.queue.retain(|key| {
-            let s = &mut slots[key as u32 as usize];
-            let keep = !matches!(s.stored, Stored::Cancelled);
+            let s = &slots[key as u32 as usize];
+            let keep = !matches!(s.what, What::Nothing);
             if !keep {
-                s.stored = Stored::Free;
                 free.push(key as u32);
             }
             keep
@@ -229,7 +211,7 @@ impl Events {
         let slots = &self.slots;
         self.queue.retain(|key| {
             let s = &slots[key as u32 as usize];
-            let stays = s.clock != clock.0 || matches!(s.stored, Stored::Cancelled);
+            let stays = s.clock != clock.0 || matches!(s.what, What::Nothing);
             if !stays {
                 moved.push(key);
             }

@@ -18,7 +18,7 @@ pub use node_clock::ClockError;
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
-pub(crate) use events::{Due, Events, What};
+pub(crate) use events::{Due, Events, Target, What};
 pub(crate) use node_clock::NodeClock;
 
 use std::time::{Duration, SystemTime};

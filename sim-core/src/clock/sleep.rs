@@ -90,11 +90,11 @@ impl Future for Sleep {
                 }
                 return Poll::Ready(());
             }
-            let what = waker::target(w.id(), cx.waker());
+            let target = waker::target(w.id(), cx.waker());
             let replaced = match self.timer {
-                Some(key) if k.is_pending(key) => k.rewake(key, what),
+                Some(key) if k.is_pending(key) => k.rewake(key, target),
                 _ => {
-                    self.timer = Some(k.timer(self.deadline, what));
+                    self.timer = Some(k.timer(self.deadline, target));
                     None
                 }
             };

@@ -70,13 +70,14 @@ impl Naming {
     }
 
     /// The next name of this kind and target under the current cause; ordinals start at 1.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name(&mut self, kind: Kind, target: u64) -> Name {
         let base = h(h(self.cause, kind as u64), target);
         h(base, self.count(base).into())
     }
 
     /// How often a base was asked for under this cause, this time included.
+    #[inline(always)]
     fn count(&mut self, base: u64) -> u32 {
         let mask = self.entries.len().wrapping_sub(1);
         let mut i = base as usize & mask;
@@ -95,6 +96,11 @@ impl Naming {
             }
             i = (i + 1) & mask;
         }
+        self.count_in_more(base)
+    }
+
+    #[cold]
+    fn count_in_more(&mut self, base: u64) -> u32 {
         self.grow();
         self.count(base)
     }
@@ -105,7 +111,6 @@ impl Naming {
         h(h(h(self.cause, kind as u64), target), ordinal as u64)
     }
 
-    #[cold]
     fn grow(&mut self) {
         let size = (self.entries.len() * 2).max(LEAST);
         let old = std::mem::replace(&mut self.entries, vec![Entry::default(); size]);

@@ -6,6 +6,9 @@ use std::collections::{BinaryHeap, VecDeque};
 /// The tasks that are ready to be polled. Under FIFO it is a plain queue.
 #[derive(Debug)]
 pub(super) struct Ready {
+    /// The first in line of normal priority, ahead of `fifo`; [`Key::NONE`] if there is none. Most events make one task
+    /// ready, which goes by here.
+    first: Key,
     fifo: VecDeque<Key>,
     ranked: Ranked,
     len: usize,
@@ -13,7 +16,8 @@ pub(super) struct Ready {
 
 impl Ready {
     pub(super) const fn new() -> Self {
-        Ready { fifo: VecDeque::new(), ranked: Ranked { used: 0, buckets: Vec::new(), order: 0 }, len: 0 }
+        let ranked = Ranked { used: 0, buckets: Vec::new(), order: 0 };
+        Ready { first: Key::NONE, fifo: VecDeque::new(), ranked, len: 0 }
     }
 
     #[inline]
@@ -26,7 +30,12 @@ impl Ready {
     pub(super) fn push(&mut self, key: Key, priority: i64) {
         self.len += 1;
         if priority == 0 {
-            self.fifo.push_back(key);
+            // Whoever comes while others are in line goes behind them.
+            if self.len == 1 {
+                self.first = key;
+            } else {
+                self.fifo.push_back(key);
+            }
         } else {
             self.ranked.push(priority, key);
         }
@@ -39,21 +48,24 @@ impl Ready {
         if self.len == 0 {
             return None;
         }
-        let key = if self.ranked.has_positive() {
-            self.ranked.pop()
-        } else {
-            match self.fifo.pop_front() {
-                Some(key) => Some(key),
-                None => self.ranked.pop(),
-            }
-        };
-        self.len -= key.is_some() as usize;
-        key
+        self.len -= 1;
+        if self.ranked.has_positive() {
+            return self.ranked.pop();
+        }
+        let first = std::mem::replace(&mut self.first, Key::NONE);
+        if first != Key::NONE {
+            return Some(first);
+        }
+        match self.fifo.pop_front() {
+            Some(key) => Some(key),
+            None => self.ranked.pop(),
+        }
     }
 
     /// The `index`th in line, 0 being the next; for schedules that use no priorities.
     pub(super) fn pick(&mut self, index: usize) -> Option<Key> {
-        match self.fifo.remove(index) {
+        let ahead = usize::from(self.first != Key::NONE);
+        match index.checked_sub(ahead).and_then(|index| self.fifo.remove(index)) {
             Some(key) => {
                 self.len -= 1;
                 Some(key)
@@ -63,6 +75,7 @@ impl Ready {
     }
 
     pub(super) fn clear(&mut self) {
+        self.first = Key::NONE;
         self.fifo.clear();
         self.ranked.buckets.iter_mut().for_each(BinaryHeap::clear);
         self.ranked.used = 0;

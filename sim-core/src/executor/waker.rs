@@ -7,7 +7,7 @@
 //! Safety: the data pointer is never dereferenced; it is a number. Every function of the vtable may be called
 //! from any thread.
 
-use crate::clock::What;
+use crate::clock::Target;
 use crate::slab::Key;
 use crate::world::{self, WorldId};
 use parking_lot::Mutex;
@@ -34,12 +34,12 @@ pub(crate) fn waker(world: WorldId, key: Key) -> Waker {
     unsafe { Waker::from_raw(RawWaker::new(data, &VTABLE)) }
 }
 
-/// What an event does to wake `waker`: for one of this world's tasks its key is enough.
+/// Whom an event wakes that stands for `waker`: for one of this world's tasks its key is enough.
 #[inline]
-pub(crate) fn target(world: WorldId, waker: &Waker) -> What {
+pub(crate) fn target(world: WorldId, waker: &Waker) -> Target {
     match task_of(world, waker) {
-        Some(key) => What::Task(key),
-        None => What::Waker(waker.clone()),
+        Some(key) => Target::Task(key),
+        None => Target::Foreign(waker.clone()),
     }
 }
 

@@ -54,11 +54,11 @@ impl Pace {
             if k.now() >= due {
                 return None;
             }
-            let what = waker::target(w.id(), cx.waker());
+            let target = waker::target(w.id(), cx.waker());
             Some(match self.timer {
-                Some(key) if k.is_pending(key) => k.rewake(key, what),
+                Some(key) if k.is_pending(key) => k.rewake(key, target),
                 _ => {
-                    self.timer = Some(k.push_event(due, self.name, what));
+                    self.timer = Some(k.push_wake(due, self.name, target));
                     None
                 }
             })

@@ -167,6 +167,7 @@ impl Node {
                 }
             }
             kernel.machine_mut(self.id).addresses = addresses.into();
+            kernel.addressing += 1;
         });
         self
     }
@@ -340,7 +341,9 @@ impl Node {
                 let mut kernel = w.kernel();
                 let machine = kernel.machine_mut(self.id);
                 machine.up = true;
-                if machine.program.is_none() {
+                let has_program = machine.program.is_some();
+                kernel.look(self.id);
+                if !has_program {
                     kernel.fault_lets_go(self.id, Aspect::Dead);
                 }
                 drop(kernel);

@@ -61,6 +61,8 @@ pub struct Machine {
     pub paused: bool,
     /// Polls need a look: paused, frozen, or under the CPU model.
     pub(crate) hindered: bool,
+    /// Packets do not reach it: no power, or frozen.
+    pub(crate) absent: bool,
     /// Counts processes; what belongs to an earlier one is stale.
     pub(crate) life: u32,
     /// Unique in its world.
@@ -100,6 +102,7 @@ impl Machine {
             paused: false,
             life: 0,
             hindered: false,
+            absent: false,
             parked: Vec::new(),
             cpu: Cpu::default(),
             clock: NodeClock::new(epoch),
@@ -143,8 +146,7 @@ impl Kernel {
     /// Whether a packet that is sent to this machine now can arrive: it has power and does not stand still.
     #[inline]
     pub fn reachable(&self, node: NodeId) -> bool {
-        let m = self.machine(node);
-        m.up && !m.frozen
+        self.absent == 0 || !self.machine(node).absent
     }
 
     /// The machine that has an address.
@@ -165,12 +167,15 @@ impl Kernel {
         self.names.get(name).copied()
     }
 
-    /// Looks again whether polls on a machine need a look.
+    /// Looks again whether polls on a machine need a look, and whether packets reach it. Called after each change of its
+    /// state.
     pub(crate) fn look(&mut self, node: NodeId) {
         let machine = &mut self.machines[node.0 as usize];
-        let before = machine.hindered;
+        let before = (machine.hindered, machine.absent);
         machine.hindered = machine.paused || machine.frozen || machine.cpu.is_on();
-        self.hindered = self.hindered + u32::from(machine.hindered) - u32::from(before);
+        machine.absent = !machine.up || machine.frozen;
+        self.hindered = self.hindered + u32::from(machine.hindered) - u32::from(before.0);
+        self.absent = self.absent + u32::from(machine.absent) - u32::from(before.1);
     }
 
     /// Takes the programs and whoever still waits for a process, to be dropped.
@@ -213,6 +218,7 @@ impl Kernel {
     pub(crate) fn add_machine(&mut self, name: &str) -> NodeId {
         let id = NodeId(self.machines.len() as u32);
         let name: Rc<str> = name.into();
+        self.addressing += 1;
         self.names.insert(name.clone(), id);
         self.machines.push(Machine::new(name, id, self.epoch));
         id

@@ -43,6 +43,12 @@ pub async fn lookup_host<T: ToSocketAddrs>(host: T) -> io::Result<impl Iterator<
     Ok(resolve(&host).answered().await?.into_iter())
 }
 
+/// The address that `host` is, if it is one: then there is nothing to ask or to wait for.
+#[inline]
+pub(crate) fn address<T: ToSocketAddrs + ?Sized>(host: &T) -> Option<SocketAddr> {
+    host.literal()
+}
+
 /// Asks for the addresses that `host` stands for here and now.
 #[inline]
 #[track_caller]

@@ -77,34 +77,44 @@ impl Topology {
     /// acknowledgements, so that reading less often does not rename the packets that carry data.
     #[inline]
     pub fn carry(&mut self, k: &mut Kernel, kind: Kind, from: NodeId, to: NodeId, bytes: usize) -> Fate {
-        let name = k.name(kind, link_target(from, to));
-        // What only takes its time returns from here, in registers: it is the hot path of all that is sent.
-        if let Some(at) = self.smoothly(k, name, from, to) {
-            let fate = Fate::Arrives { at, name };
-            account(k, kind, fate, from, to, bytes);
-            return fate;
+        match self.try_carry(k, kind, from, to, bytes) {
+            Ok((at, name)) => Fate::Arrives { at, name },
+            Err(name) => {
+                let fate = self.roughly(k, name, (from, to), bytes, Carries::Segment).fate;
+                account(k, kind, fate, from, to, bytes);
+                fate
+            }
         }
-        let fate = self.roughly(k, name, (from, to), bytes, Carries::Segment).fate;
-        account(k, kind, fate, from, to, bytes);
-        fate
     }
 
-    /// Sends a datagram with `bytes` of payload now.
+    /// Sends a packet if the link only takes its time: the hot path of all that is sent, in registers. Says when it arrives.
+    ///
+    /// # Errors
+    /// The packet's name, for [`Topology::carry_roughly`], on other links.
     #[inline]
-    pub fn carry_datagram(
+    pub fn try_carry(
         &mut self,
         k: &mut Kernel,
+        kind: Kind,
         from: NodeId,
         to: NodeId,
         bytes: usize,
+    ) -> Result<(u64, Name), Name> {
+        let name = k.name(kind, link_target(from, to));
+        let at = self.smoothly(k, name, from, to).ok_or(name)?;
+        account(k, kind, Fate::Arrives { at, name }, from, to, bytes);
+        Ok((at, name))
+    }
+
+    /// Sends a datagram named `name` on a link that does more than take its time.
+    pub fn carry_roughly(
+        &mut self,
+        k: &mut Kernel,
+        name: Name,
+        (from, to): (NodeId, NodeId),
+        bytes: usize,
         v6: bool,
     ) -> Delivery {
-        let name = k.name(Kind::Packet, link_target(from, to));
-        if let Some(at) = self.smoothly(k, name, from, to) {
-            let fate = Fate::Arrives { at, name };
-            account(k, Kind::Packet, fate, from, to, bytes);
-            return fate.into();
-        }
         let delivery = self.roughly(k, name, (from, to), bytes, Carries::Datagram { v6 });
         account(k, Kind::Packet, delivery.fate, from, to, bytes);
         delivery

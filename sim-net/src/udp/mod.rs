@@ -42,8 +42,32 @@ pub(crate) struct Socket {
     pub options: Options,
     queue: VecDeque<(SocketAddr, Payload)>,
     queued: usize,
+    /// The way that the last datagram went.
+    route: Option<Route>,
     /// An ICMP port unreachable came back: told once.
     refused: bool,
+}
+
+/// Where datagrams of a socket go that are for one address. It is remembered, since most go where the last one went, and
+/// holds until an address changes, or the socket is connected.
+#[derive(Clone, Copy)]
+struct Route {
+    target: SocketAddr,
+    /// [`Kernel::addressing`] when it was found.
+    addressing: u64,
+    machine: NodeId,
+    /// The addresses on the datagram.
+    from: SocketAddr,
+    to: SocketAddr,
+}
+
+/// Where a datagram goes.
+enum Way {
+    To(Route),
+    /// To everybody whom a broadcast reaches, or to a group.
+    ToMany,
+    /// No machine has the address.
+    Nowhere,
 }
 
 /// What setsockopt(2) sets: socket(7), ip(7), ipv6(7).
@@ -127,6 +151,7 @@ impl Net {
             options: Options::default(),
             queue: VecDeque::new(),
             queued: 0,
+            route: None,
             refused: false,
         });
         let holder = Holder { ip: local.ip(), only_v6: false, reuse, listening: !reuse, key };
@@ -161,6 +186,7 @@ impl Net {
             socket.local = (source, port).into();
         }
         socket.peer = Some((ip, to.port()).into());
+        socket.route = None;
         Ok(())
     }
 
@@ -183,6 +209,38 @@ impl Net {
             return Err(error);
         }
         let to = to.or(socket.peer).ok_or_else(errno::destination_required)?;
+        let (node, asks_its_peer) = (socket.node, socket.peer == Some(to));
+        let route = match socket.route {
+            Some(route)
+                if route.target == to
+                    && route.addressing == k.addressing()
+                    && data.len() <= MOST_V4
+                    && !socket.options.dont_fragment =>
+            {
+                route
+            }
+            _ => match self.find_route(k, key, data, to)? {
+                Way::To(route) => route,
+                Way::ToMany => return self.send_cast(k, key, data, to),
+                Way::Nowhere => return Ok(data.len()),
+            },
+        };
+        let datagram = Datagram {
+            node: route.machine,
+            from: route.from,
+            to: route.to,
+            // Only what its peer says of the socket's own datagrams reaches it: the lookup is by both addresses.
+            sender: asks_its_peer.then_some(key),
+            data: Payload::copy(data),
+        };
+        self.send_datagram(k, node, datagram);
+        Ok(data.len())
+    }
+
+    /// Checks a datagram that does not go where the last one of its socket went, and finds its way.
+    #[inline(never)]
+    fn find_route(&mut self, k: &Kernel, key: Key, data: &[u8], to: SocketAddr) -> io::Result<Way> {
+        let socket = self.udp.get_mut(key).ok_or_else(errno::bad_descriptor)?;
         let v6 = to.ip().to_canonical().is_ipv6();
         if data.len() > if v6 { MOST_V6 } else { MOST_V4 } {
             return Err(errno::message_too_large());
@@ -194,33 +252,27 @@ impl Net {
             return Err(errno::family_not_supported());
         }
         if cast::is_cast(to.ip()) {
-            return self.send_cast(k, key, data, to);
+            return Ok(Way::ToMany);
         }
-        let (node, mut from, asks_its_peer) = (socket.node, socket.local, socket.peer == Some(to));
-        let whole = socket.options.dont_fragment;
-        let (peer, ip, source) = match route::route(k, node, to.ip()) {
+        let (node, mut from) = (socket.node, socket.local);
+        let (machine, ip, source) = match route::route(k, node, to.ip()) {
             Ok(route) => route,
             // Nobody answers for this address, and nobody says so.
-            Err(e) if e.raw_os_error() == Some(libc::EHOSTUNREACH) => return Ok(data.len()),
+            Err(e) if e.raw_os_error() == Some(libc::EHOSTUNREACH) => return Ok(Way::Nowhere),
             Err(e) => return Err(e),
         };
-        if whole {
-            let mtu = if peer == node { LOOPBACK_MTU } else { self.topology.path(node, peer).mtu as usize };
+        if socket.options.dont_fragment {
+            let mtu =
+                if machine == node { LOOPBACK_MTU } else { self.topology.path(node, machine).mtu as usize };
             check_whole(data.len(), v6, mtu)?;
         }
         if from.ip().is_unspecified() || cast::is_cast(from.ip()) {
             from.set_ip(source);
         }
-        let datagram = Datagram {
-            node: peer,
-            from,
-            to: (ip, to.port()).into(),
-            // Only what its peer says of the socket's own datagrams reaches it: the lookup is by both addresses.
-            sender: asks_its_peer.then_some(key),
-            data: Payload::copy(data),
-        };
-        self.send_datagram(k, node, datagram);
-        Ok(data.len())
+        let addressing = k.addressing();
+        let route = Route { target: to, addressing, machine, from, to: (ip, to.port()).into() };
+        socket.route = Some(route);
+        Ok(Way::To(route))
     }
 
     /// Puts a datagram on its way.
@@ -237,8 +289,14 @@ impl Net {
     pub fn dispatch(&mut self, k: &mut Kernel, (from, to): (NodeId, NodeId), key: Key) {
         let Some(datagram) = self.datagrams.get(key) else { return };
         let (bytes, v6) = (datagram.data.len(), datagram.to.is_ipv6());
-        let delivery = self.topology.carry_datagram(k, from, to, bytes, v6);
-        match delivery {
+        let name = match self.topology.try_carry(k, Kind::Packet, from, to, bytes) {
+            Ok((at, name)) => {
+                self.post(k, at, name, tag::DATAGRAM, key);
+                return;
+            }
+            Err(name) => name,
+        };
+        match self.topology.carry_roughly(k, name, (from, to), bytes, v6) {
             Delivery { fate: Fate::Arrives { at, name }, copy: None, damage: 0 } => {
                 self.post(k, at, name, tag::DATAGRAM, key);
             }

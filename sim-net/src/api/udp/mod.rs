@@ -3,7 +3,7 @@
 mod options;
 mod poll;
 
-use crate::dns::{Addresses, ToSocketAddrs, nothing, resolve};
+use crate::dns::{Addresses, ToSocketAddrs, address, nothing, resolve};
 use crate::errno;
 use crate::handle::{Handle, Receivers, Wait};
 use crate::network::{Net, op};
@@ -120,7 +120,10 @@ impl UdpSocket {
     /// As [`UdpSocket::send`]; those of [`crate::lookup_host`].
     #[inline]
     pub async fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], target: A) -> io::Result<usize> {
-        let to = resolve(&target).answered().await?.first()?;
+        let to = match address(&target) {
+            Some(address) => address,
+            None => resolve(&target).answered().await?.first()?,
+        };
         self.try_send_to(buf, to)
     }
 
@@ -129,8 +132,11 @@ impl UdpSocket {
     /// # Errors
     /// `ConnectionRefused`, once, on a connected socket whose peer is not there.
     #[inline]
-    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive(buf, false).await
+    pub fn recv_from<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + 'a {
+        self.receive(buf, false)
     }
 
     /// As [`UdpSocket::recv_from`], without the sender.
@@ -184,9 +190,13 @@ impl UdpSocket {
     }
 
     #[inline]
-    async fn receive(&self, buf: &mut [u8], peek: bool) -> io::Result<(usize, SocketAddr)> {
-        let receive = |net: &mut Net, _: &mut Kernel, key| net.recv_from(key, buf, peek);
-        Wait::<Receivers, _>::new(&self.handle, receive).await
+    fn receive<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+        peek: bool,
+    ) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + 'a {
+        let receive = move |net: &mut Net, _: &mut Kernel, key| net.recv_from(key, buf, peek);
+        Wait::<Receivers, _>::new(&self.handle, receive)
     }
 
     /// Waits until a receive would not wait.
