@@ -244,12 +244,12 @@ impl Ops {
         let replaced = world::with(|w| {
             w.check(self.world, "Ops");
             let mut kernel = w.kernel();
-            let what = waker::target(w.id(), cx.waker());
+            let target = waker::target(w.id(), cx.waker());
             match event.key {
-                Some(key) if kernel.is_pending(key) => Some(kernel.rewake(key, what)),
+                Some(key) if kernel.is_pending(key) => Some(kernel.rewake(key, target)),
                 Some(_) => None,
                 None => {
-                    event.key = Some(kernel.push_event(event.at, event.name, what));
+                    event.key = Some(kernel.push_wake(event.at, event.name, target));
                     Some(None)
                 }
             }
