@@ -29,8 +29,13 @@ impl Net {
     pub(super) fn plan_retransmission(&mut self, k: &mut Kernel, key: Key, name: Name) {
         let Some(st) = self.streams.get(key) else { return };
         let Some(stall) = &st.cold.stall else { return };
-        let (node, to, retries) = (st.node, st.peer_node, stall.retries);
-        let rto = self.round_trip(node, to) + RTO_MIN;
+        let (node, to, retries, mut rto) = (st.node, st.peer_node, stall.retries, stall.timeout);
+        if retries == 0 || rto == 0 {
+            rto = self.round_trip(node, to) + RTO_MIN;
+        }
+        if let Some(stall) = self.streams.get_mut(key).and_then(|st| st.cold.stall.as_mut()) {
+            stall.timeout = rto;
+        }
         let after = rto.checked_mul(1 << retries.min(20)).map_or(RTO_MAX, |t| t.min(RTO_MAX));
         self.post_timer(k, key, k.now() + after, h(name, 9));
     }

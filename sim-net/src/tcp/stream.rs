@@ -135,6 +135,9 @@ pub(crate) struct Stall {
     pub fin: bool,
     /// Retransmissions in a row that failed.
     pub retries: u32,
+    /// The timeout of the first of them, ns; 0 before that. Nothing measures the round trip while nothing gets through
+    /// (RFC 6298, 5.5 to 5.7).
+    pub timeout: u64,
     /// The clog will tell when it is released.
     pub held: bool,
 }
