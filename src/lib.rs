@@ -73,7 +73,7 @@ pub use sim_run::{
 ///
 /// ```
 /// let families = sim::families();
-/// assert!(families.contains(&"kill") && families.contains(&"partition"));
+/// assert!(["kill", "partition", "disk-full"].iter().all(|family| families.contains(family)));
 /// ```
 pub fn families() -> Vec<&'static str> {
     let mut all = [sim_core::fault::families(), sim_net::families()].concat();

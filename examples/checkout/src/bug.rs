@@ -1,6 +1,6 @@
-//! The planted bugs: four small, honest mistakes, each behind a flag and off by default.
+//! The planted bugs: small, honest mistakes, each behind a flag and off by default.
 
-use crate::chaos::Family;
+use crate::chaos::GATEWAY;
 use crate::invariants;
 use command::Planted;
 use std::fmt;
@@ -24,10 +24,27 @@ pub enum Bug {
     TornTail,
     /// The log tries a failed sync again, and believes the second.
     RetryFsync,
+    /// An order worker leads for as long as the clock on its wall says.
+    SkewedLease,
+    /// Who has been called for its turn and finds it taken does not get in line again.
+    LostWakeup,
+    /// A request that comes again has the order worked on once more.
+    SplitSaga,
+    /// Queries are answered from what was so a moment ago.
+    StaleRead,
 }
 
 impl Planted for Bug {
-    const ALL: &'static [Bug] = &[Bug::DoubleCharge, Bug::NoCompensation, Bug::Oversell, Bug::StuckBreaker];
+    const ALL: &'static [Bug] = &[
+        Bug::DoubleCharge,
+        Bug::NoCompensation,
+        Bug::Oversell,
+        Bug::StuckBreaker,
+        Bug::SkewedLease,
+        Bug::LostWakeup,
+        Bug::SplitSaga,
+        Bug::StaleRead,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -39,6 +56,10 @@ impl Planted for Bug {
             Bug::NoDirSync => "no-dir-sync",
             Bug::TornTail => "torn-tail",
             Bug::RetryFsync => "retry-fsync",
+            Bug::SkewedLease => "skewed-lease",
+            Bug::LostWakeup => "lost-wakeup",
+            Bug::SplitSaga => "split-saga",
+            Bug::StaleRead => "stale-read",
         }
     }
 
@@ -50,17 +71,23 @@ impl Planted for Bug {
             Bug::StuckBreaker => invariants::GOES_THROUGH_AFTER_HEALING,
             Bug::AckBeforeSync | Bug::NoDirSync | Bug::RetryFsync => invariants::NOTHING_LOST,
             Bug::TornTail => invariants::NOTHING_INVENTED,
+            Bug::SkewedLease => invariants::ONE_LEADER,
+            Bug::LostWakeup => invariants::COMES_TO_AN_END,
+            Bug::SplitSaga => invariants::ONE_SAGA,
+            Bug::StaleRead => invariants::READ_YOUR_WRITES,
         };
         format!("invariant {invariant}")
     }
 
     fn needs(self) -> Option<&'static str> {
         match self {
-            Bug::DoubleCharge => Some(Family::Gateway.name()),
-            Bug::NoCompensation | Bug::StuckBreaker => Some(Family::Partition.name()),
+            Bug::DoubleCharge => Some(GATEWAY),
+            Bug::SkewedLease => Some("clock"),
             // What a run cuts the power of has nothing on its disk yet.
             Bug::AckBeforeSync | Bug::NoDirSync | Bug::TornTail | Bug::RetryFsync => None,
-            Bug::Oversell => None,
+            // Whatever keeps the services from each other for long enough shows them.
+            Bug::NoCompensation | Bug::StuckBreaker | Bug::SplitSaga => None,
+            Bug::Oversell | Bug::LostWakeup | Bug::StaleRead => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the command line needs to know of the shop.
 
 use crate::Bug;
-use crate::chaos::Family;
+use crate::chaos::GATEWAY;
 use crate::invariants;
 use crate::shop::{self, Options, Summary};
 use command::System;
@@ -20,7 +20,7 @@ impl System for Checkout {
     const INVARIANTS: &'static [&'static str] = &invariants::ALL;
 
     fn families() -> Vec<&'static str> {
-        Family::ALL.map(Family::name).to_vec()
+        [sim::families(), vec![GATEWAY]].concat()
     }
 
     fn run(sim: Sim, options: Options) -> impl Future<Output = Summary> + 'static {

@@ -7,7 +7,7 @@ use sim::rand;
 use sim::time::{Duration, sleep};
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the bank has in its books.
 #[derive(Clone, Debug, Default)]
@@ -74,21 +74,43 @@ pub enum Mood {
 
 /// The way to the bank. The bank does at once what it is asked for; what takes time, or is lost, is the answer. It
 /// knows no idempotency keys: asked twice, it charges twice.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gateway {
     bank: Store<Bank>,
-    mood: Arc<Mutex<Mood>>,
+    today: Arc<Mutex<Today>>,
+}
+
+/// How the gateway is, and who is to know that somebody has noticed.
+#[derive(Default)]
+struct Today {
+    mood: Mood,
+    noticed: Option<Box<dyn Fn() + Send>>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("mood", &self.today().mood).finish_non_exhaustive()
+    }
 }
 
 impl Gateway {
     /// The way to this bank.
     pub fn new(bank: Store<Bank>) -> Self {
-        Gateway { bank, mood: Arc::default() }
+        Gateway { bank, today: Arc::default() }
     }
 
     /// Makes the gateway slow or silent, or well again.
     pub fn set_mood(&self, mood: Mood) {
-        *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
+        *self.today() = Today { mood, noticed: None };
+    }
+
+    /// Has `noticed` called for every answer that the present mood delays or loses.
+    pub fn on_answer(&self, noticed: impl Fn() + Send + 'static) {
+        self.today().noticed = Some(Box::new(noticed));
+    }
+
+    fn today(&self) -> MutexGuard<'_, Today> {
+        self.today.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes money from the customer; false if the account does not hold as much.
@@ -112,7 +134,11 @@ impl Gateway {
     }
 
     async fn answer(&self) {
-        let mood = *self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+        let mood = {
+            let today = self.today();
+            today.noticed.iter().for_each(|noticed| noticed());
+            today.mood
+        };
         match mood {
             Mood::Well => sleep(Duration::from_millis(rand::range(2..9))).await,
             Mood::Slow(time) => sleep(time).await,

@@ -5,9 +5,10 @@
 use crate::catalog::{self, Stock};
 use crate::gateway::Bank;
 use crate::order::Step;
-use crate::protocol::{Cents, Status};
+use crate::protocol::{Cents, LeaseId, OrderId, Status};
 use crate::shop::Shop;
 use sim::Sim;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The customers, the shop and nobody else have the money that there was.
 pub const MONEY_CONSERVED: &str = "money conserved";
@@ -17,8 +18,20 @@ pub const CHARGED_ONCE: &str = "no order charged twice";
 pub const STOCK_CONSERVED: &str = "stock conserved";
 /// Nothing is put aside that is not there.
 pub const STOCK_NEVER_NEGATIVE: &str = "stock never negative";
-/// When all faults are over, every order that was accepted is brought to its end: paid, or as if it had never been.
+/// When all faults are over, every order that was accepted is brought to its end.
+pub const COMES_TO_AN_END: &str = "every accepted order comes to an end";
+/// The end of an order is what the others have in their books: paid, or as if it had never been.
 pub const PAID_OR_COMPENSATED: &str = "every accepted order ends paid or compensated";
+/// What a customer has been told stays true.
+pub const TOLD_THE_TRUTH: &str = "customers are told the truth";
+/// When all faults are over, every customer is told how the order ended.
+pub const EVERYBODY_IS_TOLD: &str = "every customer is told the end";
+/// No answer is older than one that the customer had before asking.
+pub const READ_YOUR_WRITES: &str = "customers read their own writes";
+/// Nobody works on an order that somebody else works on.
+pub const ONE_SAGA: &str = "one saga an order";
+/// Of the order workers one at a time does what the one does that leads.
+pub const ONE_LEADER: &str = "one order worker leads at a time";
 /// When all faults are over, the shop works again.
 pub const GOES_THROUGH_AFTER_HEALING: &str = "orders go through after healing";
 /// What a service has acknowledged is there when it starts again.
@@ -27,13 +40,19 @@ pub const NOTHING_LOST: &str = "nothing acknowledged is lost";
 pub const NOTHING_INVENTED: &str = "what is recovered was written";
 
 /// All of them, in the order of the report.
-pub const ALL: [&str; 6] = [
+pub const ALL: [&str; 12] = [
     MONEY_CONSERVED,
     CHARGED_ONCE,
     STOCK_CONSERVED,
     STOCK_NEVER_NEGATIVE,
-    PAID_OR_COMPENSATED,
+    ONE_SAGA,
+    ONE_LEADER,
+    READ_YOUR_WRITES,
     GOES_THROUGH_AFTER_HEALING,
+    COMES_TO_AN_END,
+    PAID_OR_COMPENSATED,
+    TOLD_THE_TRUTH,
+    EVERYBODY_IS_TOLD,
 ];
 
 /// Has every change of the stock and of the bank's books looked at.
@@ -76,9 +95,9 @@ fn check_bank(sim: Sim, bank: &Bank, before: Cents) {
     }
 }
 
-/// Whether every order has come to its end.
+/// Whether every order has come to its end, and its customer knows.
 pub fn settled(shop: &Shop) -> bool {
-    shop.orders.read(|orders| orders.values().all(|order| order.step.status() != Status::Accepted))
+    shop.orders.read(|orders| orders.values().all(|order| order.told))
 }
 
 /// Checks every order's end against the books of the others.
@@ -95,30 +114,66 @@ pub fn check_ends(sim: Sim, shop: &Shop) {
             }
             Step::Compensated => reserved == Some(catalog::State::Released) && held == 0,
             Step::Rejected => matches!(reserved, None | Some(catalog::State::Released)) && held == 0,
-            _ => false,
+            step => {
+                sim.violated(COMES_TO_AN_END, format!("order {id} is still at {step:?}"));
+                continue;
+            }
         };
         if !good {
             let detail =
                 format!("order {id} ends at {:?}: reservation {reserved:?}, {held} charged", order.step);
             sim.violated(PAID_OR_COMPENSATED, detail);
         }
+        let sent = shop.sent.read(|sent| sent.get(&id).copied());
+        if sent != Some(order.step.status()) {
+            let is = order.step;
+            sim.violated(
+                EVERYBODY_IS_TOLD,
+                format!("order {id} ends at {is:?}, the customer heard {sent:?}"),
+            );
+        }
     }
     for (id, told) in &*shop.told.borrow() {
-        let kept =
-            orders.get(id).is_some_and(|order| *told == Status::Accepted || *told == order.step.status());
-        if !kept {
-            let is = orders.get(id).map(|order| order.step);
-            sim.violated(
-                PAID_OR_COMPENSATED,
-                format!("the customer of order {id} was told {told:?}, it is {is:?}"),
-            );
+        let is = orders.get(id).map(|order| order.step);
+        if !is.is_some_and(|is| *told == Status::Accepted || *told == is.status()) {
+            let detail = format!("the customer of order {id} was told {told:?}, it is {is:?}");
+            sim.violated(TOLD_THE_TRUTH, detail);
         }
     }
     let has = shop.bank.read(|bank| bank.shop);
     if has != earned {
-        sim.violated(
-            MONEY_CONSERVED,
-            format!("the orders that ended paid come to {earned}, the shop has {has}"),
-        );
+        let detail = format!("the orders that ended paid come to {earned}, the shop has {has}");
+        sim.violated(MONEY_CONSERVED, detail);
+    }
+}
+
+/// Looks at an answer that a customer gets: it may not fall behind `known`, what the customer knew when asking.
+pub fn check_answer(sim: Sim, id: OrderId, known: Option<Status>, answer: Option<Status>) {
+    let falls_behind = match (known, answer) {
+        (None, _) | (Some(Status::Accepted), Some(_)) => false,
+        (known, answer) => known != answer,
+    };
+    if falls_behind {
+        let detail = format!("order {id}: {answer:?} after {known:?}");
+        sim.violated(READ_YOUR_WRITES, detail);
+    }
+}
+
+/// Hears of every act of an order worker as the one that leads.
+#[derive(Clone, Debug, Default)]
+pub struct Leaders(Arc<Mutex<Vec<LeaseId>>>);
+
+impl Leaders {
+    /// The holder of this lease acts.
+    pub fn acts(&self, lease: LeaseId) {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.last() == Some(&lease) {
+            return;
+        }
+        if leases.contains(&lease) {
+            let detail = "one acts after another has begun to";
+            Sim::current().violated(ONE_LEADER, detail);
+        }
+        leases.push(lease);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sim::net::rpc::Request;
+use std::time::SystemTime;
 
 /// An order, numbered by the shopper who places it: placing it twice is placing it once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -127,6 +128,32 @@ pub struct Notify {
     pub status: Status,
 }
 
+/// A worker of the order service, by number.
+pub type Worker = u32;
+
+/// What tells one lease from another.
+pub type LeaseId = u64;
+
+/// From a worker to the order service: let me lead, or go on leading. `None` while another leads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lead {
+    /// Who asks.
+    pub worker: Worker,
+    /// The orders whose customers it has told the end.
+    pub told: Vec<OrderId>,
+}
+
+/// The right to lead the workers for a while, and what is to be done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// Stays the same as long as the same worker leads.
+    pub id: LeaseId,
+    /// When it runs out unless it is renewed, by the clock of the order service.
+    pub until: SystemTime,
+    /// Orders that have ended, whose customers do not know it yet.
+    pub untold: Vec<(OrderId, Status)>,
+}
+
 macro_rules! replies {
     ($($request:ident => $reply:ty;)*) => {
         $(impl Request for $request {
@@ -144,4 +171,5 @@ replies! {
     Confirm => ();
     Release => ();
     Notify => ();
+    Lead => Option<Lease>;
 }

@@ -2,11 +2,11 @@
 
 use crate::Bug;
 use crate::catalog::{Catalog, Stock};
-use crate::chaos::{self, Fired};
+use crate::chaos::{self, CHAOS};
 use crate::gateway::{Bank, Gateway};
-use crate::invariants;
+use crate::invariants::{self, Leaders};
 use crate::notification::{Notification, Sent};
-use crate::order::{OrderService, Orders};
+use crate::order::{OrderService, OrderWorker, Orders, WORKERS};
 use crate::payment::{Ledger, Payment};
 use crate::protocol::Status;
 use crate::shopper::{SHOPPERS, Shopper, Told};
@@ -16,7 +16,6 @@ use sim::Sim;
 use sim::net::NetExt;
 use sim::time::{Duration, sleep};
 use std::ops::{AddAssign, Range};
-use std::rc::Rc;
 
 /// How many items can be ordered.
 pub const ITEMS: usize = 5;
@@ -39,8 +38,6 @@ pub struct Summary {
     pub compensated: u64,
     /// Orders for which there was not enough on the shelf.
     pub rejected: u64,
-    /// Faults by family.
-    pub fired: Fired,
 }
 
 impl AddAssign for Summary {
@@ -48,7 +45,6 @@ impl AddAssign for Summary {
         self.completed += other.completed;
         self.compensated += other.compensated;
         self.rejected += other.rejected;
-        self.fired.iter_mut().zip(other.fired).for_each(|(sum, times)| *sum += times);
     }
 }
 
@@ -96,6 +92,11 @@ impl Shop {
         sim.node("notification").run(move || Notification::new(sent.clone()).serve());
         let orders = shop.orders.clone();
         sim.node("order").run(move || OrderService::new(orders.clone(), bug).serve());
+        let leaders = Leaders::default();
+        for (number, name) in (0..).zip(WORKERS) {
+            let leaders = leaders.clone();
+            sim.node(name).run(move || OrderWorker::new(number, leaders.clone(), bug).work());
+        }
         shop
     }
 }
@@ -103,17 +104,20 @@ impl Shop {
 /// How long packets take when nothing is wrong.
 pub const LATENCY: Range<Duration> = Duration::from_millis(1)..Duration::from_millis(8);
 
-/// One run: the shop opens, shoppers shop while things go wrong, all faults end, and then everything must come right.
+/// One run: the shop opens, shoppers shop while things go wrong, the faults end, and then everything must come right.
 pub async fn run(sim: Sim, options: Options) -> Summary {
-    let shop = Rc::new(Shop::open(sim, options.bug));
+    let shop = Shop::open(sim, options.bug);
     invariants::watch(sim, &shop);
     for customer in 0..SHOPPERS {
         let shopper = Shopper::new(customer, shop.told.clone());
         sim.node(&format!("shopper-{customer}")).spawn(shopper.shop(sim));
     }
-    let fired = chaos::unleash(sim, &shop, &options.faults);
+    if let Some(swarm) = options.faults.of(chaos::swarm(&shop.gateway)) {
+        sim.nemesis(swarm);
+    }
 
-    sim.phase("all faults are over", chaos::HEALED).await;
+    sim.phase("the chaos is over", CHAOS.end).await;
+    chaos::end(sim).await;
     let customer = Shopper::new(LATE_CUSTOMER, shop.told.clone());
     let tried = sim.node("late-shopper").spawn(goes_through(sim, customer)).await;
     if !tried.unwrap_or(false) {
@@ -134,7 +138,6 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
         completed: ends(Status::Paid),
         compensated: ends(Status::Compensated),
         rejected: ends(Status::Rejected),
-        fired: *fired.borrow(),
     }
 }
 
@@ -146,7 +149,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 async fn goes_through(sim: Sim, customer: Shopper) -> bool {
     let mut number = 0;
     customer.place(number, VOUCHER, 1, PATIENCE).await;
-    while sim.elapsed() < chaos::HEALED + PATIENCE {
+    while sim.elapsed() < CHAOS.end + PATIENCE {
         match customer.query(number, PATIENCE).await {
             Some(Status::Paid) => return true,
             Some(Status::Accepted) | None => sleep(LOOK_AGAIN).await,

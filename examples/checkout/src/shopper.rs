@@ -2,6 +2,7 @@
 
 use crate::deadline::call;
 use crate::draw::Root;
+use crate::invariants;
 use crate::protocol::{Cancel, Customer, OrderId, Place, Query, Status};
 use crate::shop::{ITEMS, ON_SALE};
 use sim::net::rpc::{Client, Request};
@@ -27,11 +28,12 @@ mod part {
     pub const REGRET: u64 = 13;
 }
 
-/// What shoppers do: mostly order, sometimes order and regret it at once, sometimes ask about an earlier order. As
-/// [`Root::what`] numbers it.
-const WEIGHTS: [u64; 3] = [60, 12, 20];
+/// What shoppers do: mostly order, sometimes order and regret it at once or ask at once how the order is, sometimes ask
+/// about an earlier order. As [`Root::what`] numbers it.
+const WEIGHTS: [u64; 4] = [52, 12, 8, 20];
 const ORDER_AND_REGRET: usize = 2;
-const ASK: usize = 3;
+const ORDER_AND_ASK: usize = 3;
+const ASK: usize = 4;
 
 /// How long a shopper tries to be heard, waits for an answer, and needs to regret an order.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,12 +46,13 @@ pub struct Shopper {
     customer: Customer,
     order: Client,
     told: Told,
+    sim: Sim,
 }
 
 impl Shopper {
     /// A customer, who notes down what the shop tells.
     pub fn new(customer: Customer, told: Told) -> Self {
-        Shopper { customer, order: Client::new("order:80"), told }
+        Shopper { customer, order: Client::new("order:80"), told, sim: Sim::current() }
     }
 
     /// Does what this run has for the shopper to do, and returns when the last operation has begun.
@@ -80,6 +83,9 @@ impl Shopper {
                 if what == ORDER_AND_REGRET {
                     sleep(root.time(part::REGRET, Kind::Arg, Duration::ZERO, REGRET)).await;
                     shopper.cancel(number, PATIENCE).await;
+                }
+                if what == ORDER_AND_ASK {
+                    shopper.query(number, PATIENCE).await;
                 }
             });
         }
@@ -114,10 +120,12 @@ impl Shopper {
     ) -> Option<Status> {
         let deadline = Instant::now() + within;
         loop {
+            let known = self.told.borrow().get(&order).copied();
             if let Ok(reply) = call(&self.order, ATTEMPT, request).await {
-                let status = status(reply)?;
-                self.told.borrow_mut().insert(order, status);
-                return Some(status);
+                let status = status(reply);
+                invariants::check_answer(self.sim, order, known, status);
+                self.told.borrow_mut().extend(status.map(|status| (order, status)));
+                return status;
             }
             if Instant::now() >= deadline {
                 return None;

@@ -190,10 +190,13 @@ fn fits_process(seeds: &Seeds, variable: impl Fn(&str) -> Option<String>) -> Res
 
 fn run<S: System>(request: &Request<S::Bug>) -> ExitCode {
     let mut report = Report::<S>::new(request);
-    let swept = sweep(request.seeds.clone())
-        .shrink(request.shrink)
-        .on_run(|run: &Run<S::Summary>| report.add(run))
-        .run(|sim| S::run(sim, request.options.clone()));
+    let sweep = sweep(request.seeds.clone()).shrink(request.shrink);
+    let sweep = match request.stop_after {
+        Some(failures) => sweep.stop_after(failures),
+        None => sweep,
+    };
+    let swept =
+        sweep.on_run(|run: &Run<S::Summary>| report.add(run)).run(|sim| S::run(sim, request.options.clone()));
     print!("{}", if request.json { report::json(&swept) } else { report.table(&swept) });
     if swept.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }

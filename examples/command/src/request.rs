@@ -1,9 +1,11 @@
 //! What was asked for.
 
+use crate::faults::groups;
 use crate::{Faults, Options, Planted, System};
 use lexopt::prelude::*;
 use sim::Seeds;
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 
 const HELP: &str = "\
   --seeds N|A..B    run the seeds 0 to N-1, or A to B-1 (default 1000)
@@ -12,8 +14,9 @@ const HELP: &str = "\
   --list-bugs       one line each: name, expected signature, fault family that it needs or none
   --faults on|off   whether anything goes wrong (default on)
   --only FAMILY     of the families of faults only this one; may be given several times
-  --without FAMILY  leave out a family of faults; may be given several times
+  --without FAMILY  leave out a family of faults, or a group; may be given several times
   --shrink on|off   whether the first failing seed of each kind is shrunk to a story (default on; off with --json)
+  --stop-after N    end the sweep with so many failures
   --json            print one line of JSON instead of a table
   --help            this text
 
@@ -30,9 +33,18 @@ exit code: 0 all seeds passed, 100 seeds have failed, 2 usage
 const WIDTH: usize = 100;
 
 pub(crate) fn help<S: System>() -> String {
-    let mut text = format!("{}\n\nusage: {} [options]\n\n{HELP}\nfamilies of faults:\n ", S::ABOUT, S::NAME);
+    let mut text = format!("{}\n\nusage: {} [options]\n\n{HELP}\n", S::ABOUT, S::NAME);
+    let families = S::families();
+    list(&mut text, "families of faults", &families);
+    list(&mut text, "groups of families", &groups(&families));
+    text
+}
+
+fn list(text: &mut String, what: &str, names: &[&str]) {
+    text.push_str(what);
+    text.push_str(":\n ");
     let mut column = 1;
-    for family in S::families() {
+    for family in names {
         if column + family.len() > WIDTH {
             text.push_str("\n ");
             column = 1;
@@ -42,7 +54,6 @@ pub(crate) fn help<S: System>() -> String {
         column += 1 + family.len();
     }
     text.push('\n');
-    text
 }
 
 /// What is to be done.
@@ -60,6 +71,8 @@ pub(crate) struct Request<B> {
     /// One seed was asked for by name.
     pub(crate) single: bool,
     pub(crate) options: Options<B>,
+    /// With so many failures the sweep ends.
+    pub(crate) stop_after: Option<u64>,
     pub(crate) json: bool,
     pub(crate) shrink: bool,
 }
@@ -71,6 +84,7 @@ pub(crate) fn parse<S: System>(
         seeds: Seeds::from(0..1_000),
         single: false,
         options: Options::default(),
+        stop_after: None,
         json: false,
         shrink: true,
     };
@@ -81,7 +95,9 @@ pub(crate) fn parse<S: System>(
         _ => Err("allowed are on, off"),
     };
     let mut faults = Faults::on();
-    let family = |name: &str| known("fault family", name, &S::families(), |family| family);
+    let mut families = S::families();
+    families.extend(groups(&families));
+    let family = |name: &str| known("fault family", name, &families, |family| family);
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -101,6 +117,10 @@ pub(crate) fn parse<S: System>(
             Long("shrink") => shrink = Some(parser.value()?.parse_with(on)?),
             Long("only") => faults = faults.only(parser.value()?.parse_with(family)?),
             Long("without") => faults = faults.without(parser.value()?.parse_with(family)?),
+            Long("stop-after") => {
+                let failures = parser.value()?.parse_with(str::parse::<NonZeroU64>)?;
+                request.stop_after = Some(failures.get());
+            }
             Long("json") => request.json = true,
             Long("list-bugs") => return Ok(Command::ListBugs),
             Long("help") | Short('h') => return Ok(Command::Help),
@@ -222,6 +242,7 @@ pub(crate) mod tests {
         assert_eq!(parsed("--faults off --without dns").unwrap().options.faults, Faults::off());
         assert!(!request.shrink && parsed("").unwrap().shrink);
         assert!(parsed("--json --shrink on").unwrap().shrink && !parsed("--shrink off").unwrap().shrink);
+        assert_eq!(parsed("--stop-after 3").unwrap().stop_after, Some(3));
         let request = parsed("--seed 7").unwrap();
         assert_eq!((request.seeds, request.single), (Seeds::one(7), true));
     }
@@ -237,6 +258,7 @@ pub(crate) mod tests {
             ("--seeds 9..5", ["9..5", "less than its end"]),
             ("--seeds x", ["x", "0..5000"]),
             ("--seed -1", ["-1", "invalid digit"]),
+            ("--stop-after 0", ["0", "--stop-after"]),
             ("--speed 1", ["--speed", "invalid option"]),
             ("--seed 1 --seeds 2", ["--seed", "exclude each other"]),
             ("--bug", ["--bug", "missing argument"]),
@@ -249,7 +271,16 @@ pub(crate) mod tests {
     #[test]
     fn help_names_every_option_and_family() {
         let help = help::<Clock>();
-        for word in ["A clock.", "usage: clock", "--only", "--without", "--json", " kill ", " partition "] {
+        for word in [
+            "A clock.",
+            "usage: clock",
+            "--only",
+            "--without",
+            "--json",
+            " kill ",
+            " partition ",
+            "\n  clock",
+        ] {
             assert!(help.contains(word), "{word} is missing:\n{help}");
         }
         assert!(help.lines().all(|line| line.len() <= 120), "{help}");

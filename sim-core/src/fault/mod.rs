@@ -34,7 +34,8 @@ pub(crate) use family::every;
 pub(crate) use log::{Aspect, FaultLog};
 pub(crate) use nemesis::Nemesis;
 
-/// The names of the families that this crate has; other subsystems have their own.
+/// The names of the families that this crate has, those of disks too; the network has its own.
 pub fn families() -> Vec<&'static str> {
-    builtin::FAMILIES.iter().map(|family| family.name()).collect()
+    let names = builtin::FAMILIES.iter().map(|family| family.name());
+    names.chain(crate::fs::family_names()).collect()
 }

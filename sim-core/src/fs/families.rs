@@ -43,6 +43,10 @@ pub(super) const FAMILIES: &[&dyn Family] = &[
     &EVICTION,
 ];
 
+pub(crate) fn family_names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|family| family.name())
+}
+
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

@@ -65,6 +65,7 @@ pub use api::{
     remove_dir_all, remove_file, rename, set_permissions, symlink, symlink_metadata, try_exists, write,
 };
 pub use control::{Disk, DiskExt, Sync};
+pub(crate) use families::family_names;
 pub use faults::FaultGuard;
 pub use kernel::CrashModel;
 pub use kernel::device::Speed;

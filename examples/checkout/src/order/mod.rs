@@ -1,20 +1,27 @@
-//! The order service: takes orders, answers for them, and brings each of them to an end.
+//! The order service: takes orders, answers for them, and brings each of them to an end. Of its two workers the one that
+//! leads tells the customers.
 
 mod breaker;
 mod dependency;
+mod lease;
 mod saga;
+mod turns;
+mod worker;
 
 pub use saga::{Order, Step};
+pub use worker::{OrderWorker, WORKERS};
 
 use crate::Bug;
 use crate::deadline::Heed;
-use crate::protocol::{Cancel, OrderId, Place, Query, Status};
+use crate::protocol::{Cancel, Lead, Lease, OrderId, Place, Query, Status};
 use crate::store::Store;
 use dependency::ATTEMPT;
+use lease::{Leases, TERM};
 use saga::Sagas;
 use sim::net::rpc::Server;
 use sim::spawn;
-use sim::time::sleep;
+use sim::time::{Duration, Instant, sleep, wall};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::io;
@@ -28,14 +35,28 @@ pub type Orders = BTreeMap<OrderId, Order>;
 pub struct OrderService {
     orders: Store<Orders>,
     sagas: Rc<Sagas>,
+    leases: Rc<Leases>,
+    /// What queries are answered from, and when it was taken.
+    view: Rc<RefCell<Option<View>>>,
+    bug: Option<Bug>,
 }
+
+type View = (Instant, BTreeMap<OrderId, Status>);
+
+/// How many ends of orders a worker is given at a time.
+const A_BATCH: usize = 16;
+
+/// How old what queries are answered from may be, where that is thought to do no harm.
+const LAG: Duration = Duration::from_millis(40);
 
 impl OrderService {
     /// A process on this store. It goes on with the orders that an earlier one left unfinished.
     pub fn new(orders: Store<Orders>, bug: Option<Bug>) -> Self {
-        let service = OrderService { sagas: Rc::new(Sagas::new(orders.clone(), bug)), orders };
+        let sagas = Rc::new(Sagas::new(orders.clone(), bug));
+        let service =
+            OrderService { orders, sagas, leases: Rc::new(Leases::new()), view: Rc::default(), bug };
         let unfinished = service.orders.read(|orders| {
-            let unfinished = orders.iter().filter(|(_, order)| !order.told);
+            let unfinished = orders.iter().filter(|(_, order)| order.step.status() == Status::Accepted);
             unfinished.map(|(id, _)| *id).collect::<Vec<_>>()
         });
         if !unfinished.is_empty() {
@@ -57,24 +78,33 @@ impl OrderService {
     /// # Errors
     /// If the port is taken.
     pub async fn serve(self) -> io::Result<()> {
-        let (place, cancel, query) = (self.clone(), self.clone(), self);
+        let (place, cancel, query, lead) = (self.clone(), self.clone(), self.clone(), self);
         Server::new()
             .on_timely(move |request| ready(place.place(request)))
             .on_timely(move |Cancel(id)| ready(cancel.cancel(id)))
-            .on_timely(move |Query(id)| ready(query.status(id)))
+            .on_timely(move |Query(id)| ready(query.query(id)))
+            .on_timely(move |request| ready(lead.lead(request)))
             .serve("0.0.0.0:80")
             .await
     }
 
     fn place(&self, Place { order: id, item, quantity }: Place) -> Status {
         if let Some(status) = self.status(id) {
+            if self.bug == Some(Bug::SplitSaga) && status == Status::Accepted {
+                // "Every step may be taken twice, so it does no harm to make sure that the order is worked on."
+                self.pursue(id);
+            }
             return status;
         }
         let order = Order { item, quantity, step: Step::Reserve, unwanted: false, told: false };
         self.orders.write(|orders| orders.insert(id, order));
+        self.pursue(id);
+        Status::Accepted
+    }
+
+    fn pursue(&self, id: OrderId) {
         let sagas = self.sagas.clone();
         spawn(async move { sagas.pursue(id).await });
-        Status::Accepted
     }
 
     /// An order can be cancelled until the customer has been charged.
@@ -84,6 +114,41 @@ impl OrderService {
             order.unwanted |= matches!(order.step, Step::Reserve | Step::Charge(_));
             Some(order.step.status())
         })
+    }
+
+    fn query(&self, id: OrderId) -> Option<Status> {
+        if self.bug == Some(Bug::StaleRead) {
+            // "Nobody minds a few milliseconds."
+            let mut view = self.view.borrow_mut();
+            let take = || {
+                let all =
+                    |orders: &Orders| orders.iter().map(|(id, order)| (*id, order.step.status())).collect();
+                (Instant::now(), self.orders.read(all))
+            };
+            if view.as_ref().is_none_or(|(taken, _)| taken.elapsed() >= LAG) {
+                *view = Some(take());
+            }
+            return view.as_ref().and_then(|(_, statuses)| statuses.get(&id).copied());
+        }
+        self.status(id)
+    }
+
+    /// A worker wants to lead, and says whom it has told.
+    fn lead(&self, Lead { worker, told }: Lead) -> Option<Lease> {
+        if !told.is_empty() {
+            self.orders.write(|orders| {
+                for id in told {
+                    orders.entry(id).and_modify(|order| order.told = true);
+                }
+            });
+        }
+        let id = self.leases.ask(worker)?;
+        let untold = self.orders.read(|orders| {
+            let ends = orders.iter().map(|(id, order)| (*id, order.step.status(), order.told));
+            let untold = ends.filter(|(_, status, told)| *status != Status::Accepted && !told);
+            untold.map(|(id, status, _)| (id, status)).take(A_BATCH).collect()
+        });
+        Some(Lease { id, until: wall() + TERM, untold })
     }
 
     fn status(&self, id: OrderId) -> Option<Status> {

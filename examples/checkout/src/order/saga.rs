@@ -6,15 +6,20 @@
 
 use super::Orders;
 use super::dependency::Dependency;
+use super::turns::Turns;
 use crate::Bug;
 use crate::deadline::NoAnswer;
+use crate::invariants;
 use crate::payment::PaymentClient;
 use crate::protocol::{
-    Cents, Charge, Charged, Confirm, Item, Notify, OrderId, Refund, Refused, Release, Reserve, Status,
+    Cents, Charge, Charged, Confirm, Item, OrderId, Refund, Refused, Release, Reserve, Status,
 };
 use crate::store::Store;
 use sim::net::rpc::Client;
 use sim::time::Duration;
+use sim::yield_now;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use tracing::info;
 
 /// An order, as the service must not forget it.
@@ -72,7 +77,8 @@ pub(super) struct Sagas {
     orders: Store<Orders>,
     catalog: Dependency<Client>,
     payment: Dependency<PaymentClient>,
-    notification: Dependency<Client>,
+    turns: Turns,
+    running: RefCell<BTreeSet<OrderId>>,
     bug: Option<Bug>,
 }
 
@@ -82,29 +88,40 @@ impl Sagas {
             orders,
             catalog: Dependency::new(Client::new("catalog:80"), bug),
             payment: Dependency::new(PaymentClient::new("payment:80"), bug),
-            notification: Dependency::new(Client::new("notification:80"), bug),
+            turns: Turns::new(bug),
+            running: RefCell::default(),
             bug,
         }
     }
 
     /// Brings an order to its end, from whatever step it is at.
     pub(super) async fn pursue(&self, id: OrderId) {
-        let status = loop {
+        let first = self.running.borrow_mut().insert(id);
+        if !first {
+            sim::Sim::current().violated(invariants::ONE_SAGA, format!("order {id} has two"));
+        }
+        loop {
             let order = self.order(id);
+            let turn = match order.step {
+                Step::Charge(_) | Step::Compensate => Some(self.turns.take(id.customer).await),
+                _ => None,
+            };
             let next = match order.step {
                 Step::Reserve => self.reserve(id, &order).await,
                 Step::Charge(amount) => self.charge(id, amount).await,
                 Step::Confirm(amount) => self.confirm(id, amount).await,
                 Step::Compensate => self.compensate(id).await,
-                end => break end.status(),
+                Step::Paid(_) | Step::Compensated | Step::Rejected => break,
             };
             info!("order {id}: {:?}, then {next:?}", order.step);
             self.change(id, |order| order.step = next);
-        };
-        if !self.order(id).told {
-            self.notification.insist(Notify { order: id, status }, Some).await;
-            self.change(id, |order| order.told = true);
+            if turn.is_some() {
+                drop(turn);
+                // The customer's other orders come first.
+                yield_now().await;
+            }
         }
+        self.running.borrow_mut().remove(&id);
     }
 
     async fn reserve(&self, id: OrderId, order: &Order) -> Step {
