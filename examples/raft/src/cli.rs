@@ -17,6 +17,11 @@ impl System for Raft {
     const ABOUT: &'static str = "A replicated key-value store on Raft under simulated faults.";
     const INVARIANTS: &'static [&'static str] = invariants::ALL;
 
+    fn families() -> Vec<&'static str> {
+        let stands = |family: &&str| !cluster::NOT_STOOD.contains(family);
+        sim::families().into_iter().filter(stands).collect()
+    }
+
     async fn run(sim: Sim, options: Options) -> Summary {
         cluster::run(sim, options).await
     }

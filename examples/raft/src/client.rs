@@ -25,10 +25,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of these servers, by name.
-    pub fn new(servers: &[String], attempt: Duration, history: History) -> Self {
-        let servers: Vec<_> =
-            servers.iter().map(|server| rpc::Client::new(format!("{server}:{CLIENT_PORT}"))).collect();
+    /// A client of so many servers.
+    pub fn new(servers: u8, attempt: Duration, history: History) -> Self {
+        let servers = (0..servers).map(|id| connect(&server_name(id))).collect();
         Client { servers, leader: 0, attempt, session: None, number: 0, history }
     }
 
@@ -70,7 +69,11 @@ impl Client {
             let next = match self.servers[self.leader].call_within(self.attempt, ask).await {
                 Ok(Ok(answer)) => return answer,
                 Ok(Err(Elsewhere(leader))) => leader,
-                Err(_) => None,
+                Err(_) => {
+                    // After minutes of silence TCP would try again only after minutes, so it is another connection then.
+                    self.servers[self.leader] = connect(&server_name(self.leader as ServerId));
+                    None
+                }
             };
             self.leader = next.map_or_else(|| self.another(), usize::from);
             sleep(Duration::from_millis(rand::range(10..60))).await;
@@ -82,7 +85,11 @@ impl Client {
     }
 }
 
-/// As it is called in logs.
+fn connect(server: &str) -> rpc::Client {
+    rpc::Client::new(format!("{server}:{CLIENT_PORT}"))
+}
+
+/// Its name, by which clients find it.
 pub fn server_name(id: ServerId) -> String {
     format!("server-{id}")
 }

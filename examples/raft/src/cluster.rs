@@ -49,6 +49,9 @@ const fn ms(n: u64) -> Duration {
 pub const CHAOS: Duration = Duration::from_secs(30);
 /// How often a fault may begin.
 const SLOT: Duration = ms(1_000);
+/// The families of faults that this cluster does not stand: a server without its disk is another server, and who the
+/// servers are is fixed.
+pub const NOT_STOOD: [&str; 1] = ["wipe"];
 /// How long packets take when nothing is wrong.
 const LATENCY: Range<Duration> = ms(1)..ms(8);
 /// How many clients there are, and between how many registers they choose.
@@ -81,11 +84,12 @@ impl Knobs {
     /// lose their patience nearly together, votes are split. Small batches and long delays leave leaders with entries
     /// that nobody else has.
     pub fn drawn(bug: Option<Bug>) -> Knobs {
-        let election = ms(one_of(&[500, 1_000, 2_000, 4_000]));
+        let election = ms(one_of(&[1_000, 2_000, 4_000]));
         let raft = Config {
             servers: one_of(&[3, 5]),
-            election: election..election * one_of(&[11, 15, 20]) / 10,
-            heartbeat: election / one_of(&[4, 8]),
+            election: election..election * one_of(&[102, 120, 200]) / 100,
+            pre_vote: rand::chance(3, 4),
+            heartbeat: election / one_of(&[4, 6]),
             batch_delay: one_of(&[Duration::ZERO, ms(5), ms(50), election / 10]),
             batch: one_of(&[1, 2, 16]),
             chunk: one_of(&[64, 256, 1_024]),
@@ -140,8 +144,7 @@ impl Cluster {
     }
 
     fn client(&self) -> Client {
-        let names: Vec<String> = (0..self.knobs.raft.servers).map(server_name).collect();
-        Client::new(&names, self.knobs.raft.election.start, self.history.clone())
+        Client::new(self.knobs.raft.servers, self.knobs.raft.election.start, self.history.clone())
     }
 
     /// What the nemesis may do: a majority stays up, and nothing is lost that was synced.
@@ -152,8 +155,7 @@ impl Cluster {
         Swarm::default()
             .during(Duration::ZERO..CHAOS)
             .slots_of(SLOT)
-            // A server without its disk is another server, and who the servers are is fixed.
-            .without(["wipe"])
+            .without(NOT_STOOD)
             .tolerate_of(names, Tolerance::new().down(minority))
             .prefer(move || watch.leader().map(|(_, leader)| servers[usize::from(leader)]))
     }

@@ -169,9 +169,12 @@ impl State {
                 (before != candidate).then(|| (VOTES_ONCE, detail()))
             }
             Event::Leads { term } => self.leads(server, term),
-            Event::Acknowledged { position } => {
+            Event::Acknowledged { index, term: None } => {
+                broken(GIVES_WAY, format!("acknowledges entry {index}, which it does not have any more"))
+            }
+            Event::Acknowledged { index, term: Some(term) } => {
                 let seen = self.seen(server);
-                seen.acknowledged = seen.acknowledged.max(position);
+                seen.acknowledged = seen.acknowledged.max(Position { term, index });
                 None
             }
             Event::Committed { index } => self.commits(server, index),

@@ -88,8 +88,10 @@ pub enum Event<'a> {
     },
     /// It tells the leader that it has the leader's log on its disk up to here.
     Acknowledged {
-        /// The last entry.
-        position: Position,
+        /// The index of the last entry.
+        index: Index,
+        /// Its term, if it has it.
+        term: Option<Term>,
     },
     /// It knows that entries are committed up to here.
     Committed {
@@ -265,12 +267,15 @@ impl Server {
 
     /// Does what Raft wants until it wants nothing more.
     async fn act(&mut self) -> io::Result<()> {
-        self.raft.tick(self.now());
-        while let Some(ready) = self.raft.ready() {
-            self.carry_out(ready).await?;
+        loop {
+            while let Some(ready) = self.raft.ready() {
+                self.carry_out(ready).await?;
+            }
+            if self.now() < self.raft.deadline() {
+                return Ok(());
+            }
             self.raft.tick(self.now());
         }
-        Ok(())
     }
 
     async fn carry_out(&mut self, ready: Ready) -> io::Result<()> {
@@ -391,8 +396,9 @@ impl Server {
                 self.tell(&Event::Voted { term: message.term, candidate: to });
             }
             Body::Appended { result: Ok(index), .. } => {
-                if let Some(term) = self.raft.log().term(index) {
-                    self.tell(&Event::Acknowledged { position: Position { term, index } });
+                let log = self.raft.log();
+                if index >= log.base().index {
+                    self.tell(&Event::Acknowledged { index, term: log.term(index) });
                 }
             }
             _ => {}

@@ -17,10 +17,10 @@ fn traces(seeds: Vec<u64>) -> BTreeMap<u64, u64> {
 
 #[test]
 fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep_of_any_order() {
-    let forwards = traces((0..40).collect());
-    let backwards = traces((0..40).rev().collect());
+    let forwards = traces((0..12).collect());
+    let backwards = traces((0..12).rev().collect());
     assert_eq!(forwards, backwards);
-    for seed in [0, 17, 39] {
+    for seed in [0, 7, 11] {
         let alone = Builder::new()
             .seed(seed)
             .isolate(Isolate::Thread)
@@ -31,7 +31,7 @@ fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep_of_any_order() {
 
 #[test]
 fn seeds_differ() {
-    let traces = traces((0..40).collect());
+    let traces = traces((0..12).collect());
     let mut different: Vec<_> = traces.values().collect();
     different.sort_unstable();
     different.dedup();

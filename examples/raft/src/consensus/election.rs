@@ -2,6 +2,7 @@
 
 use super::{Body, HardState, Message, Position, Raft, Role, ServerId, Term};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 impl Raft {
@@ -19,11 +20,16 @@ impl Raft {
         }
     }
 
-    /// Draws how long it waits for a leader.
+    /// Draws how long it waits for a leader. Servers that waited equally long would split the votes again and again.
+    pub(super) fn draw_patience(&mut self) {
+        let Range { start, end } = self.config.election;
+        let more = (self.random)((end.saturating_sub(start).as_nanos() as u64).max(1));
+        self.patience = start + Duration::from_nanos(more);
+    }
+
+    /// Waits for a leader from now on.
     pub(super) fn await_leader(&mut self, now: Duration) {
-        let (least, most) = (self.config.election.start, self.config.election.end);
-        let more = (self.random)((most.saturating_sub(least).as_nanos() as u64).max(1));
-        self.election_due = now + least + Duration::from_nanos(more);
+        self.election_due = now + self.patience;
     }
 
     fn set_hard(&mut self, hard: HardState) {
@@ -31,10 +37,16 @@ impl Raft {
         self.hard_changed = true;
     }
 
-    /// Asks whether it could win before it disturbs anybody by a new term.
-    pub(super) fn ask_for_pre_votes(&mut self, now: Duration) {
-        self.role = Role::PreCandidate { granted: BTreeSet::from([self.id]) };
+    /// Wants to lead.
+    pub(super) fn campaign(&mut self, now: Duration) {
         self.heard = None;
+        self.draw_patience();
+        if self.config.pre_vote { self.ask_for_pre_votes(now) } else { self.ask_for_votes(now) }
+    }
+
+    /// Asks whether it could win before it disturbs anybody by a new term.
+    fn ask_for_pre_votes(&mut self, now: Duration) {
+        self.role = Role::PreCandidate { granted: BTreeSet::from([self.id]) };
         self.await_leader(now);
         self.ask_again(now);
         self.count_pre_votes(now);

@@ -40,8 +40,8 @@ struct Progress {
     probing: bool,
     /// A message that must be answered before the next is under way.
     waiting: bool,
-    /// It has got further since the last heartbeat.
-    moved: bool,
+    /// It has not acknowledged anything since the last heartbeat, although there was something to acknowledge.
+    stuck: bool,
     /// The latest round that it has answered.
     round: u64,
     /// When it last answered.
@@ -66,7 +66,7 @@ impl Raft {
             next,
             probing: true,
             waiting: false,
-            moved: false,
+            stuck: false,
             round: 0,
             heard: now,
             sending: None,
@@ -112,14 +112,15 @@ impl Raft {
         heard + 1 >= majority
     }
 
-    /// A round of heartbeats. What was sent and not acknowledged since the last may be lost, and is sent again.
+    /// A round of heartbeats. What was sent before the last and is not acknowledged may be lost, and is sent again.
     fn heartbeat(&mut self, now: Duration) {
         self.heartbeat_due = now + self.config.heartbeat;
         let Some(leading) = self.leading() else { return };
         leading.round += 1;
         leading.wants_round = false;
         for peer in leading.peers.values_mut() {
-            if !std::mem::take(&mut peer.moved) && peer.matched > 0 {
+            let behind = !peer.probing && peer.next > peer.matched + 1;
+            if behind && std::mem::replace(&mut peer.stuck, true) {
                 peer.next = peer.matched + 1;
             }
             peer.waiting = false;
@@ -202,7 +203,7 @@ impl Raft {
         let Some(peer) = self.answered(now, from, round) else { return };
         match result {
             Ok(index) => {
-                peer.moved |= index > peer.matched;
+                peer.stuck &= index <= peer.matched;
                 peer.matched = peer.matched.max(index);
                 peer.next = peer.next.max(peer.matched + 1);
                 peer.probing = false;

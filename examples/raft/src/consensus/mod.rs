@@ -47,6 +47,8 @@ pub struct Config {
     /// How long a follower hears nothing from a leader before it wants to lead itself: drawn anew each time, so that
     /// servers seldom do so together (paper, §5.2).
     pub election: Range<Duration>,
+    /// Whether a server asks others before it begins a term (thesis, §9.6).
+    pub pre_vote: bool,
     /// How often a leader lets itself be heard, and a candidate asks again.
     pub heartbeat: Duration,
     /// How long a leader gathers entries before it sends them.
@@ -112,7 +114,9 @@ pub struct Raft {
     incoming: Option<(Position, Vec<u8>)>,
     /// When a leader was last heard from.
     heard: Option<Duration>,
-    /// When a server that does not lead loses its patience.
+    /// How long this server waits for a leader, drawn for each election.
+    patience: Duration,
+    /// When it has waited for so long.
     election_due: Duration,
     /// When a leader sends heartbeats, or a candidate asks again.
     heartbeat_due: Duration,
@@ -157,6 +161,7 @@ impl Raft {
             durable,
             incoming: None,
             heard: None,
+            patience: Duration::ZERO,
             election_due: now,
             heartbeat_due: Duration::MAX,
             hard_changed: false,
@@ -165,6 +170,7 @@ impl Raft {
             messages: Vec::new(),
             reads: Vec::new(),
         };
+        raft.draw_patience();
         raft.await_leader(now);
         raft
     }
@@ -216,7 +222,7 @@ impl Raft {
     pub fn tick(&mut self, now: Duration) {
         match &self.role {
             Role::Leader(_) => self.tick_leader(now),
-            _ if now >= self.election_due => self.ask_for_pre_votes(now),
+            _ if now >= self.election_due => self.campaign(now),
             Role::PreCandidate { .. } | Role::Candidate { .. } if now >= self.heartbeat_due => {
                 self.ask_again(now)
             }

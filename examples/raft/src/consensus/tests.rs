@@ -11,6 +11,7 @@ fn config(servers: u8) -> Config {
     Config {
         servers,
         election: ELECTION,
+        pre_vote: true,
         heartbeat: HEARTBEAT,
         batch_delay: Duration::ZERO,
         batch: 8,
@@ -162,6 +163,18 @@ fn who_is_cut_off_does_not_begin_terms_and_does_not_disturb_when_it_is_back() {
     cluster.cut.clear();
     cluster.pass(ELECTION.end * 2);
     assert_eq!((cluster.leader(), cluster.raft(0).term()), (Some(0), 1));
+}
+
+#[test]
+fn without_pre_votes_it_does() {
+    let mut cluster = Cluster::led(Config { pre_vote: false, ..config(3) });
+    cluster.cut.insert(2);
+    cluster.pass(ELECTION.end * 5);
+    assert!(cluster.raft(2).term() > 3);
+    cluster.cut.clear();
+    cluster.pass(ELECTION.end * 3);
+    assert!(cluster.raft(0).term() > 3, "the others follow into its term");
+    assert!(cluster.leader().is_some());
 }
 
 #[test]
