@@ -10,7 +10,8 @@ use crate::server::{Observer, Setup, serve};
 use serde::{Deserialize, Serialize};
 use sim::fs::{DiskExt, Speed};
 use sim::net::NetExt;
-use sim::time::{Duration, sleep, timeout};
+use sim::time::{Duration, timeout};
+use sim::workload::Ops;
 use sim::{ExitPolicy, JoinSet, Node, Sim, Swarm, Tolerance, rand};
 use std::net::SocketAddr;
 use std::ops::{AddAssign, Range};
@@ -54,11 +55,11 @@ const SLOT: Duration = ms(1_000);
 pub const NOT_STOOD: [&str; 1] = ["wipe"];
 /// How long packets take when nothing is wrong.
 const LATENCY: Range<Duration> = ms(1)..ms(8);
-/// How many clients there are, and between how many registers they choose.
+/// How many clients there are, how much each has to do and how often, and between how many registers it chooses.
 const CLIENTS: u64 = 4;
-const KEYS: u64 = 3;
-/// Clients rest between operations, for twice as long at most.
-const REST: Duration = ms(700);
+const OPERATIONS: u64 = 20;
+const EVERY: Duration = ms(1_500);
+const KEYS: usize = 3;
 /// A supervisor starts a server again whose disk has failed (systemd's `RestartSec`).
 const RESTART: Duration = ms(100);
 
@@ -87,7 +88,7 @@ impl Knobs {
         let election = ms(one_of(&[1_000, 2_000, 4_000]));
         let raft = Config {
             servers: one_of(&[3, 5]),
-            election: election..election * one_of(&[102, 120, 200]) / 100,
+            election: election..election * one_of(&[115, 150, 200]) / 100,
             pre_vote: rand::chance(3, 4),
             heartbeat: election / one_of(&[4, 6]),
             batch_delay: one_of(&[Duration::ZERO, ms(5), ms(50), election / 10]),
@@ -97,14 +98,14 @@ impl Knobs {
         };
         Knobs {
             raft,
-            snapshot_every: one_of(&[4, 10, 30, 100]),
+            snapshot_every: one_of(&[5, 20, 60]),
             disks: one_of(&[Speed::default(), Speed::NETWORK_VOLUME, Speed::HARD_DISK]),
         }
     }
 
     /// How long elections may take when nothing is wrong: votes are split several times in a row.
     fn patience(&self) -> Duration {
-        ms(5_000) + self.raft.election.end * 30
+        ms(5_000) + self.raft.election.end * 60
     }
 }
 
@@ -157,7 +158,7 @@ impl Cluster {
             .slots_of(SLOT)
             .without(NOT_STOOD)
             .tolerate_of(names, Tolerance::new().down(minority))
-            .prefer(move || watch.leader().map(|(_, leader)| servers[usize::from(leader)]))
+            .prefer(move || watch.leader().map(|leader| servers[usize::from(leader)]))
     }
 
     /// Whether it gets to work again: somebody leads, a write is done, and everything that was asked is answered.
@@ -170,9 +171,7 @@ impl Cluster {
             async move { late.write(sim, Write::Put { key: 0, value: Value::MAX }).await }
         });
         if timeout(patience, write).await.is_err() {
-            let elected = self.servers.iter().enumerate().any(|(id, node)| {
-                node.is_running() && watch.leader().is_some_and(|(_, leader)| usize::from(leader) == id)
-            });
+            let elected = watch.leader().is_some_and(|leader| self.servers[usize::from(leader)].is_running());
             let invariant = if elected { invariants::WRITES } else { invariants::ELECTED };
             return sim.violated(invariant, format!("not within {patience:?}"));
         }
@@ -192,8 +191,9 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
     let cluster = Cluster::start(sim, Knobs::drawn(options.bug));
     let mut clients = JoinSet::new();
     for id in 0..CLIENTS {
-        let client = cluster.client();
-        clients.spawn_on_node(work(sim, id, client), sim.node(&format!("client-{id}")));
+        let node = sim.node(&format!("client-{id}"));
+        let ops = node.ops(OPERATIONS).every(EVERY);
+        clients.spawn_on_node(work(sim, id, ops, cluster.client()), node);
     }
     if let Some(swarm) = options.faults.of(cluster.swarm()) {
         sim.nemesis(swarm);
@@ -211,21 +211,19 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
     Summary { elections, committed, answered, faults }
 }
 
-/// What a client does: it reads and writes registers, each time another value, until the faults are over.
-async fn work(sim: Sim, id: u64, mut client: Client) {
-    let mut seen = [0; KEYS as usize];
-    for number in 1.. {
-        sleep(ms(rand::range(0..2 * REST.as_millis() as u64))).await;
-        if sim.elapsed() >= CHAOS {
-            return;
-        }
-        let key = rand::range(0..KEYS) as Key;
-        let value = id << 32 | number;
-        let held = &mut seen[usize::from(key)];
-        match rand::range(0..10) {
-            0..5 => *held = client.read(sim, key).await,
-            5..8 => _ = client.write(sim, Write::Put { key, value }).await,
+/// What a client does: it reads and writes registers, each time another value.
+async fn work(sim: Sim, id: u64, mut ops: Ops, mut client: Client) {
+    let mut seen = [0; KEYS];
+    while let Some(op) = ops.next().await {
+        let key = op.pick(0..KEYS);
+        let value = id << 32 | (op.index() + 1);
+        let held = &mut seen[key];
+        let key = key as Key;
+        match op.choose(&[(5, "read"), (3, "put"), (2, "swap")]) {
+            "read" => *held = client.read(sim, key).await,
+            "put" => _ = client.write(sim, Write::Put { key, value }).await,
             _ => _ = client.write(sim, Write::Swap { key, expected: *held, value }).await,
         }
+        op.succeeded();
     }
 }

@@ -102,6 +102,8 @@ struct Seen {
     acknowledged: Position,
     commit: Index,
     applied: Index,
+    /// In which term it leads.
+    leads: Option<Term>,
 }
 
 /// An invariant, and how it is broken.
@@ -141,9 +143,11 @@ impl Watch {
         }
     }
 
-    /// Who began to lead last, and in which term.
-    pub fn leader(&self) -> Option<(Term, ServerId)> {
-        self.state.borrow().leaders.last_key_value().map(|(term, leader)| (*term, *leader))
+    /// Who leads, in the latest term in which somebody does.
+    pub fn leader(&self) -> Option<ServerId> {
+        let state = self.state.borrow();
+        let leading = state.servers.iter().zip(0..).filter(|(seen, _)| seen.leads.is_some());
+        leading.max_by_key(|(seen, _)| seen.leads).map(|(_, server)| server)
     }
 
     /// How many entries are committed, and how many elections were won.
@@ -169,6 +173,10 @@ impl State {
                 (before != candidate).then(|| (VOTES_ONCE, detail()))
             }
             Event::Leads { term } => self.leads(server, term),
+            Event::StepsDown => {
+                self.seen(server).leads = None;
+                None
+            }
             Event::Acknowledged { index, term: None } => {
                 broken(GIVES_WAY, format!("acknowledges entry {index}, which it does not have any more"))
             }
@@ -186,7 +194,7 @@ impl State {
         let seen = self.seen(server);
         let acknowledged = seen.acknowledged;
         let log = entries.iter().map(|entry| entry.term).collect();
-        *seen = Seen { base, log, acknowledged, commit: base.index, applied: base.index };
+        *seen = Seen { base, log, acknowledged, commit: base.index, applied: base.index, leads: None };
         let there =
             acknowledged.index <= base.index || seen.term(acknowledged.index) == Some(acknowledged.term);
         if !there {
@@ -264,6 +272,7 @@ impl State {
 
     fn leads(&mut self, server: ServerId, term: Term) -> Broken {
         self.elections += 1;
+        self.seen(server).leads = Some(term);
         let other = *self.leaders.entry(term).or_insert(server);
         if other != server {
             return broken(ONE_LEADER, format!("leads in term {term}, and so does server {other}"));

@@ -19,6 +19,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use tracing::info;
 
 /// Where clients are heard.
 pub const CLIENT_PORT: u16 = 80;
@@ -86,6 +87,8 @@ pub enum Event<'a> {
         /// The term.
         term: Term,
     },
+    /// It does not lead any more.
+    StepsDown,
     /// It tells the leader that it has the leader's log on its disk up to here.
     Acknowledged {
         /// The index of the last entry.
@@ -164,6 +167,7 @@ struct Server {
 pub async fn serve(setup: Setup) -> io::Result<()> {
     let (storage, (hard, snapshot, entries)) = Storage::open(setup.raft.bug).await?;
     let machine = restore(&snapshot)?;
+    info!("has {hard:?}, a snapshot up to {:?} and {} entries after it", snapshot.last, entries.len());
     (setup.observer)(setup.id, &Event::Recovered { base: snapshot.last, entries: &entries });
     let transport = Transport::bind(setup.id, setup.peers.clone()).await?;
     let (to_server, asks) = mpsc::unbounded();
@@ -232,15 +236,15 @@ impl Server {
     }
 
     async fn next_input(&mut self) -> Option<Input> {
-        match select(pin!(self.transport.receive()), self.asks.next()).await {
-            Either::Left(((from, message), _)) => Some(Input::Message(from, message)),
-            Either::Right((ask, _)) => ask.map(|(ask, reply)| Input::Ask(ask, reply)),
+        match select(self.asks.next(), pin!(self.transport.receive())).await {
+            Either::Left((ask, _)) => ask.map(|(ask, reply)| Input::Ask(ask, reply)),
+            Either::Right(((from, message), _)) => Some(Input::Message(from, message)),
         }
     }
 
     fn waiting_input(&mut self) -> Option<Input> {
-        let message = self.transport.received().map(|(from, message)| Input::Message(from, message));
-        message.or_else(|| self.asks.try_recv().ok().map(|(ask, reply)| Input::Ask(ask, reply)))
+        let ask = self.asks.try_recv().ok().map(|(ask, reply)| Input::Ask(ask, reply));
+        ask.or_else(|| self.transport.received().map(|(from, message)| Input::Message(from, message)))
     }
 
     fn now(&self) -> Duration {
@@ -255,6 +259,12 @@ impl Server {
                 Ok(index) => _ = self.proposed.insert(index, (self.raft.term(), reply)),
                 Err(NotLeader(leader)) => _ = reply.send(Err(Elsewhere(leader))),
             },
+            // "It is the leader, so what it has is the latest."
+            Input::Ask(Ask::Read(key), reply)
+                if self.raft.is_leader() && self.setup.raft.bug == Some(Bug::StaleLeaderRead) =>
+            {
+                let _ = reply.send(Ok(Answer::Value(self.machine.get(key))));
+            }
             Input::Ask(Ask::Read(key), reply) => {
                 self.last_read += 1;
                 match self.raft.read(self.last_read) {
@@ -282,12 +292,10 @@ impl Server {
         self.tell_changes(&ready);
         let Ready { hard_state, install, append, messages, committed, reads } = ready;
         if let Some(hard) = hard_state {
+            info!("is in term {}, has voted for {:?}", hard.term, hard.voted_for);
             self.storage.save_hard_state(hard).await?;
         }
-        if self.raft.is_leader() && self.led != Some(self.raft.term()) {
-            self.led = Some(self.raft.term());
-            self.tell(&Event::Leads { term: self.raft.term() });
-        }
+        self.tell_role();
         let hasty = self.setup.raft.bug == Some(Bug::AckUnsynced);
         if hasty {
             self.send(&messages).await;
@@ -371,6 +379,23 @@ impl Server {
 
     fn tell(&self, event: &Event<'_>) {
         (self.setup.observer)(self.setup.id, event);
+    }
+
+    /// Tells when it begins to lead, and when it does not lead any more.
+    fn tell_role(&mut self) {
+        let leads = self.raft.is_leader().then(|| self.raft.term());
+        let led = std::mem::replace(&mut self.led, leads);
+        match (led, leads) {
+            (led, Some(term)) if led != leads => {
+                info!("leads in term {term}, with a log up to {:?}", self.raft.log().last());
+                self.tell(&Event::Leads { term });
+            }
+            (Some(term), None) => {
+                info!("does not lead in term {term} any more");
+                self.tell(&Event::StepsDown);
+            }
+            _ => {}
+        }
     }
 
     /// Tells what the log has become.

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 /// Where servers hear each other.
 pub const PORT: u16 = 7000;
 /// The largest message, bytes.
-const LARGEST: usize = 60_000;
+const LARGEST: usize = 8 << 10;
 
 /// The socket of one server.
 #[derive(Debug)]

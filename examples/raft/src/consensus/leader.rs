@@ -270,13 +270,12 @@ impl Raft {
     /// [`NotLeader`]. A read that is never in [`Ready::reads`](super::Ready::reads) was lost with the leadership.
     pub fn read(&mut self, id: ReadId) -> Result<(), NotLeader> {
         let (commit, hint) = (self.commit, self.leader());
-        let trusting = self.has_bug(Bug::StaleLeaderRead);
         let Some(leading) = self.leading() else { return Err(NotLeader(hint)) };
         // What earlier leaders have committed is known once the term's first entry is.
         let index = commit.max(leading.first);
-        let round = if trusting { 0 } else { leading.round + 1 };
+        let round = leading.round + 1;
         leading.reads.push(Read { id, index, round });
-        leading.wants_round |= !trusting;
+        leading.wants_round = true;
         Ok(())
     }
 
