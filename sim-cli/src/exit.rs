@@ -13,8 +13,14 @@ pub(crate) enum Exit {
     NothingToRun = 4,
     /// Something that should not happen, such as a file that cannot be written.
     Internal = 70,
+    /// Seeds have failed.
+    FailingSeeds = 100,
     /// The tests do not compile.
     BuildFailed = 101,
+    /// A seed took two courses.
+    Nondeterminism = 110,
+    /// Seeds or shards are missing.
+    Incomplete = 112,
 }
 
 impl From<Exit> for ExitCode {

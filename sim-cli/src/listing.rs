@@ -23,6 +23,10 @@ pub(crate) struct Record {
     pub(crate) line: u32,
     /// What the attribute says: a count, a range, nothing.
     pub(crate) seeds: String,
+    /// Whether `cargo test` leaves it out.
+    pub(crate) ignored: bool,
+    /// Whether it is there to fail.
+    pub(crate) should_panic: bool,
 }
 
 /// The records in a program, by name.
@@ -60,11 +64,14 @@ fn parse(fields: &[u8]) -> Option<Record> {
         Some((_crate, module)) => format!("{module}::{function}"),
         None => function.to_owned(),
     };
+    let (file, line, seeds, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     let record = Record {
         name,
-        file: fields.next()?.to_owned(),
-        line: fields.next()?.parse().ok()?,
-        seeds: fields.next()?.to_owned(),
+        file: file.to_owned(),
+        line: line.parse().ok()?,
+        seeds: seeds.to_owned(),
+        ignored: flags.contains('i'),
+        should_panic: flags.contains('p'),
     };
     fields.next().is_none().then_some(record)
 }
@@ -79,24 +86,25 @@ mod tests {
 
     #[test]
     fn records_are_found_between_other_bytes_and_once() {
-        let one = record(&["shop::orders", "lost", "shop/src/orders.rs", "7", "0..50"]);
-        let other = record(&["shop", "kept", "tests/shop.rs", "3", ""]);
+        let one = record(&["shop::orders", "lost", "shop/src/orders.rs", "7", "0..50", "p"]);
+        let other = record(&["shop", "kept", "tests/shop.rs", "3", "", ""]);
         let program = [b"\x7fELF\x1e", &one[..], b"\xff\x1esim", &other, &one].concat();
         let found = find(&program);
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!((found[0].name.as_str(), found[0].line, found[0].seeds.as_str()), ("kept", 3, ""));
+        assert_eq!((found[0].should_panic, found[1].should_panic, found[1].ignored), (false, true, false));
         assert_eq!((found[1].name.as_str(), found[1].file.as_str()), ("orders::lost", "shop/src/orders.rs"));
     }
 
     #[test]
     fn what_only_begins_like_a_record_is_none() {
-        let whole = record(&["shop", "kept", "tests/shop.rs", "3", ""]);
+        let whole = record(&["shop", "kept", "tests/shop.rs", "3", "", ""]);
         for broken in [
             START.to_vec(),
             whole[..whole.len() - 1].to_vec(),
-            record(&["shop", "kept", "tests/shop.rs", "three", ""]),
+            record(&["shop", "kept", "tests/shop.rs", "three", "", ""]),
             record(&["shop", "kept", "tests/shop.rs", "3"]),
-            record(&["shop", "kept", "tests/shop.rs", "3", "", "more"]),
+            record(&["shop", "kept", "tests/shop.rs", "3", "", "", "more"]),
             [START, b"\xff\xff", &[END]].concat(),
         ] {
             assert_eq!(find(&broken), [], "{broken:?}");

@@ -5,21 +5,29 @@
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | `request` | the command line |
+//! | `request`, `command` | the command line, and what each command does |
 //! | `workspace`, `listing` | test programs, and the tests in them |
+//! | `sweep`, `lines`, `shard` | running tests over seeds; what they say; which part of the seeds |
+//! | `sheet`, `report`, `screen` | findings as data, as files and text; progress |
 //! | `exit` | exit codes |
 
+mod command;
 mod exit;
+mod lines;
 mod listing;
+mod report;
 mod request;
+mod screen;
+mod shard;
+mod sheet;
+mod sweep;
 mod workspace;
 
 use std::env;
 use std::process::ExitCode;
 
 use exit::{Exit, Trouble};
-use request::{Command, List};
-use workspace::Workspace;
+use request::Command;
 
 fn main() -> ExitCode {
     let exit = request::parse(env::args_os().skip(1)).and_then(|command| match command {
@@ -31,41 +39,15 @@ fn main() -> ExitCode {
             println!("cargo-sim {}", env!("CARGO_PKG_VERSION"));
             Ok(Exit::Clean)
         }
-        Command::List(list) => self::list(&list),
+        Command::List(tests) => command::list(&tests),
+        Command::Sweep(sweep) => command::sweep(&sweep),
+        Command::Replay(replay) => command::replay(&replay),
+        Command::Merge(merge) => command::merge(&merge),
+        Command::Doctor(tests) => command::doctor(&tests),
     });
     exit.unwrap_or_else(|Trouble { exit, message }| {
         eprintln!("cargo sim: {message}");
         exit
     })
     .into()
-}
-
-fn list(list: &List) -> Result<Exit, Trouble> {
-    let workspace = Workspace::find(&list.build)?;
-    let mut tests = workspace.tests(&list.build)?;
-    tests.retain(|test| list.filter.admits(test));
-    for test in &tests {
-        if list.json {
-            let line = serde_json::json!({
-                "package": test.package,
-                "target": test.target,
-                "test": test.record.name,
-                "file": test.record.file,
-                "line": test.record.line,
-                "seeds": test.record.seeds,
-            });
-            println!("{line}");
-        } else {
-            let seeds = match test.record.seeds.as_str() {
-                "" => "default".to_owned(),
-                seeds => seeds.to_owned(),
-            };
-            println!("{}  {}:{}  seeds: {seeds}", test.id(), test.record.file, test.record.line);
-        }
-    }
-    if tests.is_empty() {
-        eprintln!("cargo sim: {}", list.filter.nothing());
-        return Ok(Exit::NothingToRun);
-    }
-    Ok(Exit::Clean)
 }

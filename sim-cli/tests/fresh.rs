@@ -25,6 +25,21 @@ mod orders {
     }
 }
 
+#[sim_test(seeds = 16)]
+async fn depends_on_its_process(_sim: Sim) {
+    sim::time::sleep(Duration::from_nanos(std::process::id().into())).await;
+}
+
+#[sim_test]
+#[should_panic]
+async fn is_there_to_fail(_sim: Sim) {
+    panic!("as it should");
+}
+
+#[sim_test]
+#[ignore]
+async fn takes_long(_sim: Sim) {}
+
 #[test]
 fn not_simulated() {}
 "#;
@@ -43,7 +58,12 @@ static CRATE: LazyLock<PathBuf> = LazyLock::new(|| {
     write(&directory.join("src/lib.rs"), "");
     write(&directory.join("tests/checkout.rs"), TESTS);
     // The same versions as here, which are on this machine.
-    fs::copy(root.join("Cargo.lock"), directory.join("Cargo.lock")).unwrap();
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    // Cargo takes out what the crate does not use, and tests of other processes may be reading it.
+    if fs::read_to_string(directory.join("Cargo.lock.here")).ok().as_deref() != Some(&lock) {
+        write(&directory.join("Cargo.lock"), &lock);
+        write(&directory.join("Cargo.lock.here"), &lock);
+    }
     directory
 });
 
@@ -55,12 +75,35 @@ fn write(path: &Path, text: &str) {
 }
 
 fn cargo_sim(arguments: &[&str]) -> Output {
+    cargo_sim_with(&[], arguments)
+}
+
+fn cargo_sim_with(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-sim"));
-    command.arg("sim").args(arguments).arg("--offline").current_dir(&*CRATE);
-    for variable in ["SIM_SEED", "SIM_SEEDS", "SIM_JOBS", "SIM_FORK", "CARGO_TARGET_DIR"] {
+    command.arg("sim").args(arguments).current_dir(&*CRATE);
+    if arguments[0] != "merge" {
+        command.arg("--offline");
+    }
+    for variable in [
+        "SIM_SEED",
+        "SIM_SEEDS",
+        "SIM_JOBS",
+        "SIM_FORK",
+        "SIM_REPORT_DIR",
+        "SIM_SHARD_INDEX",
+        "SIM_SHARD_COUNT",
+        "CARGO_TARGET_DIR",
+    ] {
         command.env_remove(variable);
     }
-    command.output().unwrap()
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+/// A directory for reports, empty.
+fn reports(name: &str) -> String {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports").join(name);
+    let _ = fs::remove_dir_all(&directory);
+    directory.to_str().unwrap().to_owned()
 }
 
 fn text(output: &[u8]) -> String {
@@ -73,8 +116,11 @@ fn lists_simulation_tests_and_no_others() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let list = text(&output.stdout);
     let expected = [
+        "shop::checkout depends_on_its_process  tests/checkout.rs:22  seeds: 16",
+        "shop::checkout is_there_to_fail  tests/checkout.rs:28  seeds: default (it is there to fail, #[should_panic])",
         "shop::checkout orders::some_are_lost  tests/checkout.rs:15  seeds: 1000..1100",
         "shop::checkout passes  tests/checkout.rs:7  seeds: 20",
+        "shop::checkout takes_long  tests/checkout.rs:34  seeds: default (it is #[ignore]d)",
     ];
     assert_eq!(list.lines().collect::<Vec<_>>(), expected);
 
@@ -84,4 +130,99 @@ fn lists_simulation_tests_and_no_others() {
 
     let output = cargo_sim(&["list", "--test", "no such test"]);
     assert_eq!(output.status.code(), Some(4));
+}
+
+#[test]
+fn a_sweep_goes_on_after_failures_and_groups_them() {
+    let reports = reports("whole");
+    let output = cargo_sim(&["sweep", "--test", "lost", "--test", "passes", "--report-dir", &reports]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(100), "{said}{}", text(&output.stderr));
+    let expected = [
+        "shop::checkout orders::some_are_lost: 10 seeds failed with panic tests/checkout.rs:16:9",
+        "  panic: lost, at 0 µs of virtual time",
+        "  replay: SIM_SEED=1003 cargo test -p shop --test checkout orders::some_are_lost -- --exact",
+        "shop::checkout orders::some_are_lost: 2 seeds failed with panic tests/checkout.rs:17:9",
+        "2 tests, 120 runs, 12 failed, 20.000 s of virtual time",
+    ];
+    for line in expected {
+        assert!(said.lines().any(|said| said.starts_with(line)), "{line:?} is missing in\n{said}");
+    }
+    let file = |name: &str| fs::read_to_string(Path::new(&reports).join(name)).unwrap();
+    let failed = file("sweep.jsonl").lines().filter(|line| line.contains("\"line\":\"failed\"")).count();
+    assert_eq!(failed, 12);
+    assert!(file("junit.xml").contains("tests=\"2\"") && file("junit.xml").contains("SIM_SEED=1007"));
+    assert!(file("summary.md").contains("**12 failed**"), "{}", file("summary.md"));
+}
+
+#[test]
+fn shards_put_together_are_the_sweep_without_shards() {
+    let sweep = |directory: &str, more: &[&str], variables: &[(&str, &str)]| {
+        let mut arguments = vec!["sweep", "--test", "lost", "--test", "passes", "--report-dir", directory];
+        arguments.extend(["--seeds", "500..900"]);
+        arguments.extend(more);
+        let output = cargo_sim_with(variables, &arguments);
+        (output.status.code(), text(&output.stderr))
+    };
+    let whole = reports("unsharded");
+    assert_eq!(sweep(&whole, &[], &[]).0, Some(100));
+    let expected = fs::read_to_string(Path::new(&whole).join("sweep.jsonl")).unwrap();
+    let parts = reports("shards");
+    for index in 0..3 {
+        if index == 1 {
+            let output = cargo_sim(&["merge", &parts]);
+            assert_eq!(output.status.code(), Some(112));
+            assert!(text(&output.stderr).contains("shard 1/3 is missing"), "{}", text(&output.stderr));
+        }
+        // A shard that failed would be done again by its engine, for nothing.
+        let (code, said) = match index {
+            0 => sweep(&parts, &["--shard", "0/3"], &[]),
+            1 => sweep(&parts, &[], &[("CI_NODE_INDEX", "2"), ("CI_NODE_TOTAL", "3")]),
+            _ => sweep(&parts, &["--jobs", "1"], &[("SIM_SHARD_INDEX", "2"), ("SIM_SHARD_COUNT", "3")]),
+        };
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let output = cargo_sim(&["merge", &parts]);
+    assert_eq!(output.status.code(), Some(100), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(Path::new(&parts).join("sweep.jsonl")).unwrap(), expected);
+}
+
+#[test]
+fn the_exit_code_says_what_was_found() {
+    for (arguments, code) in [
+        (&["sweep", "--test", "passes"][..], 0),
+        (&["sweep", "--test", "there_to_fail"], 4),
+        (&["sweep", "--test", "lost", "--until-failures", "2", "--json"], 100),
+        (&["sweep", "--features", "none-such"], 101),
+        (&["check", "--test", "passes", "--seeds", "8"], 0),
+        (&["check", "--test", "its_process", "--seeds", "8"], 110),
+        (&["replay", "1004", "--test", "lost"], 0),
+        (&["replay", "1003", "--test", "lost"], 100),
+        (&["replay", "1003"], 2),
+        (&["merge", "no/such/file"], 112),
+    ] {
+        let reports = reports("codes");
+        let mut all = arguments.to_vec();
+        if matches!(arguments[0], "sweep" | "check") {
+            all.extend(["--report-dir", &reports]);
+        }
+        let output = cargo_sim(&all);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{said}{}", text(&output.stderr));
+        if arguments.contains(&"--until-failures") {
+            assert_eq!(said.matches("\"line\":\"failed\"").count(), 2, "{said}");
+        }
+    }
+    let output = cargo_sim_with(&[("JOB_COMPLETION_INDEX", "1")], &["sweep"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("SIM_SHARD_COUNT"));
+}
+
+#[test]
+fn the_doctor_says_what_is_simulated_here() {
+    let output = cargo_sim(&["doctor"]);
+    let said = text(&output.stdout);
+    for expected in ["shop::checkout", "clock, entropy", "a process of its own", "addresses of a program"] {
+        assert!(said.contains(expected), "{expected} is missing in\n{said}");
+    }
 }

@@ -62,7 +62,7 @@ fn spec(arguments: &Arguments, function: &Function, private: &TokenStream) -> To
     }));
     let schedule = option(arguments.schedule.as_ref().map(|schedule| quote!(#schedule)));
     let (thread, check_determinism) = (arguments.thread, arguments.check_determinism);
-    let record = record(arguments, name, &line);
+    let record = record(arguments, function, name, &line);
     quote! {
         const SPEC: #private::TestSpec = #private::TestSpec {
             module: ::core::module_path!(),
@@ -85,15 +85,20 @@ fn spec(arguments: &Arguments, function: &Function, private: &TokenStream) -> To
 
 /// What tools find of the test in the program that it is compiled into, without running it: fields between unit
 /// separators, in a frame of record separators. `sim-cli/src/listing.rs` reads it.
-fn record(arguments: &Arguments, name: &str, line: &TokenStream) -> TokenStream {
+fn record(arguments: &Arguments, function: &Function, name: &str, line: &TokenStream) -> TokenStream {
     let seeds = arguments.seeds.map_or_else(String::new, |seeds| match seeds {
         Seeds::Count(count) => count.to_string(),
         Seeds::Range(start, end) => format!("{start}..{end}"),
     });
+    let has = |name| function.item.attrs.iter().any(|attribute| attribute.path().is_ident(name));
+    let flags: String = [("ignore", 'i'), ("should_panic", 'p')]
+        .into_iter()
+        .filter_map(|(name, flag)| has(name).then_some(flag))
+        .collect();
     quote! {
         ::core::concat!(
             "\u{1e}sim_test 1\u{1f}", ::core::module_path!(), "\u{1f}", #name, "\u{1f}", ::core::file!(), "\u{1f}",
-            #line, "\u{1f}", #seeds, "\u{1e}",
+            #line, "\u{1f}", #seeds, "\u{1f}", #flags, "\u{1e}",
         )
     }
 }

@@ -12,6 +12,7 @@
 //! | `run` | one run and its outcome on the wire |
 //! | `shrink` | [`Shrunk`]: the smallest run that fails in the same way |
 //! | `token` | [`Token`]: a run as text |
+//! | `remote` | a test at the command of `cargo sim` |
 //! | `isolate` | supervisor, worker, child; threads |
 //! | `logging`, `progress` | what is printed |
 //!
@@ -27,6 +28,7 @@ mod draw;
 mod isolate;
 mod logging;
 mod progress;
+mod remote;
 mod run;
 mod seeds;
 mod settings;

@@ -61,6 +61,21 @@ impl Seeds {
         (0..self.len()).map_while(|index| self.at(index))
     }
 
+    /// Those of the places in `places` only.
+    pub(crate) fn part(&self, places: Range<u64>) -> Seeds {
+        match &self.0 {
+            Kind::Range { first, count } => {
+                let start = places.start.min(*count);
+                // Of no seeds the first one may be beyond the last there is.
+                Seeds(Kind::Range { first: first.wrapping_add(start), count: places.end.min(*count) - start })
+            }
+            Kind::List(seeds) => places
+                .map_while(|place| seeds.get(usize::try_from(place).ok()?).copied())
+                .collect::<Vec<_>>()
+                .into(),
+        }
+    }
+
     /// The range that a test runs by default: always the same for a test, another one for each.
     pub(crate) fn of_test(name: &str, count: u64) -> Seeds {
         Seeds::starting_at(first_of_test(name), count)
@@ -155,6 +170,16 @@ pub(crate) fn parse_seed(text: &str) -> Result<u64, InvalidSeeds> {
     u64::from_str_radix(&digits.replace('_', ""), radix).map_err(|_| ALLOWED)
 }
 
+/// The places in a sweep of `total` seeds that shard `index` of `count` does: contiguous, in the order of shards, none
+/// longer than another by more than one.
+pub(crate) fn split(total: u64, index: u64, count: u64) -> Range<u64> {
+    let start = |index: u64| {
+        let before = u128::from(total) * u128::from(index.min(count)) / u128::from(count.max(1));
+        u64::try_from(before).expect("no more than the total")
+    };
+    start(index)..start(index.saturating_add(1))
+}
+
 /// Below a million million, so that people can read it.
 fn first_of_test(name: &str) -> u64 {
     let of_name = name.bytes().fold(0, |hash, byte| hash::h(hash, u64::from(byte) + 1));
@@ -201,6 +226,32 @@ mod tests {
         fn numbers_read_as_they_are_written(seed: u64) {
             prop_assert_eq!(parse_seed(&seed.to_string()), Ok(seed));
             prop_assert_eq!(parse_seed(&format!("{seed:#x}")), Ok(seed));
+        }
+
+        #[test]
+        fn shards_are_the_whole_once_and_in_order(total: u64, count in 1..5000u64) {
+            let mut next = 0;
+            let (mut least, mut most) = (u64::MAX, 0);
+            for index in 0..count {
+                let part = split(total, index, count);
+                prop_assert_eq!(part.start, next);
+                next = part.end;
+                least = least.min(part.end - part.start);
+                most = most.max(part.end - part.start);
+            }
+            prop_assert_eq!(next, total);
+            prop_assert!(most - least <= 1);
+        }
+
+        #[test]
+        fn parts_have_the_seeds_of_their_places(first: u64, length in 0..50u64, index in 0..7u64) {
+            let list = Seeds::starting_at(first, length);
+            let places = split(list.len(), index, 7);
+            let expected: Vec<_> = list.iter().collect();
+            let expected = &expected[places.start as usize..places.end as usize];
+            prop_assert_eq!(list.part(places.clone()).iter().collect::<Vec<_>>(), expected);
+            let list = Seeds::from(list.iter().collect::<Vec<_>>());
+            prop_assert_eq!(list.part(places).iter().collect::<Vec<_>>(), expected);
         }
 
         #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
 
 use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
+use crate::remote::Orders;
 use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
 use crate::{Isolate, Note, Seeds};
@@ -109,6 +110,9 @@ where
         here: settings.no_fork,
         seeds,
     };
+    if let Some(orders) = Orders::of_environment() {
+        return orders.follow(plan, work);
+    }
     let mut notes = Vec::new();
     let Some((index, run)) = first_failure(&plan, work, alone, &mut notes) else {
         for note in notes {

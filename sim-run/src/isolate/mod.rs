@@ -138,6 +138,22 @@ pub(crate) fn enter(place: &Place, limits: &Limits, work: &Work<'_>) -> Option<V
     }
 }
 
+/// CPU time of this process, and of the workers and runs that have ended; none where the system does not say.
+pub(crate) fn cpu_time() -> Duration {
+    #[cfg(unix)]
+    return sys::cpu_time_with_children();
+    #[cfg(not(unix))]
+    Duration::ZERO
+}
+
+/// Whether the system fixes the addresses of a program on demand; `None` where nobody can ask.
+pub(crate) fn addresses_can_be_fixed() -> Option<bool> {
+    #[cfg(unix)]
+    return sys::addresses_can_be_fixed();
+    #[cfg(not(unix))]
+    None
+}
+
 /// Does all runs of the plan and calls `each` for every seed in order, until it breaks.
 ///
 /// # Errors

@@ -78,6 +78,40 @@ pub(super) fn cpu_time(pid: Pid) -> Option<Duration> {
     }
 }
 
+/// CPU time of this process, and of all its descendants that were waited for.
+pub(super) fn cpu_time_with_children() -> Duration {
+    let of = |who| {
+        // SAFETY: all zero is a valid value of this plain struct.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the out-parameter outlives the call.
+        if unsafe { libc::getrusage(who, &mut usage) } == -1 {
+            return Duration::ZERO;
+        }
+        let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+        time(usage.ru_utime) + time(usage.ru_stime)
+    };
+    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
+}
+
+/// Whether [`fix_addresses`] has an effect; `None` where the system has no such call.
+pub(super) fn addresses_can_be_fixed() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        const QUERY: libc::c_ulong = 0xffff_ffff;
+        // SAFETY: takes flags by value and changes nothing but this process's execution domain, which it restores.
+        let fixed = unsafe {
+            let before = libc::personality(QUERY);
+            fix_addresses();
+            let after = libc::personality(QUERY);
+            libc::personality(before as libc::c_ulong);
+            before != -1 && after != -1 && after & libc::ADDR_NO_RANDOMIZE != 0
+        };
+        Some(fixed)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Whether a thread of the process has or waits for a core; `false` where the system does not say. Allocates nothing.
 pub(super) fn wants_core(pid: Pid, thread: u64) -> bool {
     let mut path = [0u8; 64];
