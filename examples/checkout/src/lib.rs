@@ -42,5 +42,6 @@ pub mod shop;
 pub mod shopper;
 pub mod store;
 pub mod wal;
+pub mod witness;
 
 pub use bug::Bug;

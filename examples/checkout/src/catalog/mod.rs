@@ -1,5 +1,7 @@
 //! The catalog: what is on the shelves, what it costs, and what is put aside for orders.
 
+pub mod backend;
+
 use crate::Bug;
 use crate::deadline::Heed;
 use crate::protocol::{Cents, Confirm, Item, OrderId, Refused, Release, Reserve};
