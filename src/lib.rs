@@ -113,6 +113,8 @@ mod book {
     struct Network;
     #[doc = include_str!("../docs/running.md")]
     struct Running;
+    #[doc = include_str!("../docs/shrinking.md")]
+    struct Shrinking;
     #[doc = include_str!("../docs/simulated.md")]
     struct Simulated;
     #[doc = include_str!("../docs/time.md")]

@@ -11,6 +11,7 @@
 //! | `seeds`, `settings` | how seeds are written; what the environment overrides |
 //! | `run` | one run and its outcome on the wire |
 //! | `shrink` | [`Shrunk`]: the smallest run that fails in the same way |
+//! | `regressions` | saved runs beside the tests |
 //! | `token` | [`Token`]: a run as text |
 //! | `remote` | a test at the command of `cargo sim` |
 //! | `isolate` | supervisor, worker, child; threads |
@@ -28,6 +29,7 @@ mod draw;
 mod isolate;
 mod logging;
 mod progress;
+mod regressions;
 mod remote;
 mod run;
 mod seeds;

@@ -34,6 +34,15 @@ pub struct Run<T> {
     pub output: String,
 }
 
+impl Run<()> {
+    /// A run of which only its failure is known.
+    pub(crate) fn of_failure(seed: u64, trace: u64, failure: Failure, faults: Vec<Fault>) -> Run<()> {
+        let now = failure.at;
+        let (stats, notes, output) = Default::default();
+        Run { seed, result: Err(failure), trace, now, stats, faults, notes, output }
+    }
+}
+
 /// An [`Outcome`] as it comes out of its process.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Wire<T> {

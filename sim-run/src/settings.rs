@@ -5,6 +5,7 @@ use std::fmt;
 use sim_core::Schedule;
 
 use crate::logging;
+use crate::regressions::Regressions;
 use crate::seeds::{Request, parse_seed};
 use crate::{Seeds, Token};
 
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) replay: Option<Token>,
     /// `SIM_SHRINK=0`.
     pub(crate) no_shrink: bool,
+    /// `SIM_REGRESSIONS`.
+    pub(crate) regressions: Regressions,
     /// `NEXTEST_STRESS_CURRENT`: which repetition of the test this is.
     pub(crate) stress: u64,
 }
@@ -87,6 +90,13 @@ impl Settings {
                 _ => Err("expected 1 (failures are shrunk, the default) or 0 (they are not)"),
             })?
             .unwrap_or(false),
+            regressions: parse("SIM_REGRESSIONS", set("SIM_REGRESSIONS"), |value| match value {
+                "on" => Ok(Regressions::On),
+                "off" => Ok(Regressions::Off),
+                "prune" => Ok(Regressions::Prune),
+                _ => Err("expected on (the default), off, or prune, which takes out what is stale"),
+            })?
+            .unwrap_or_default(),
             // nextest says "none" when it does not repeat tests. Its NEXTEST_ATTEMPT must not count: a retry that
             // changed the seed would hide what it retries.
             stress: parse("NEXTEST_STRESS_CURRENT", set("NEXTEST_STRESS_CURRENT"), |value| match value {
@@ -130,6 +140,11 @@ impl Settings {
     /// Whether failures are shrunk. A saved run is small already, and a single process cannot.
     pub(crate) fn shrinks(&self) -> bool {
         !self.no_shrink && self.replay.is_none() && !self.no_fork
+    }
+
+    /// Whether the seeds are those of the test itself, so that its saved runs come before them.
+    pub(crate) fn plain(&self) -> bool {
+        self.seed.is_none() && self.seeds.is_none() && self.replay.is_none() && !self.no_fork
     }
 
     /// The seed of a single run where `default` is asked for.
@@ -213,6 +228,8 @@ mod tests {
             ("SIM_FORK", "no", "expected 1"),
             ("SIM_LOG", "=x=", "filter"),
             ("SIM_REPLAY", "sim1:abc", "copy the whole line"),
+            ("SIM_SHRINK", "no", "expected 1"),
+            ("SIM_REGRESSIONS", "no", "prune"),
             ("NEXTEST_STRESS_CURRENT", "x", "number"),
         ] {
             let error = read(&[(variable, value)]).unwrap_err();

@@ -3,15 +3,18 @@
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::panic::Location;
+use std::path::Path;
 use std::time::Duration;
 
 use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
 
 use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
+use crate::regressions::{File, Regressions};
 use crate::remote::Orders;
 use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
-use crate::{Isolate, Note, Seeds};
+use crate::shrink::{replay_tokens, shrink_run};
+use crate::{Isolate, Note, Seeds, Shrunk, Token, Unshrunk};
 
 /// Runs of a test that does not say how many.
 const RUNS: u64 = 32;
@@ -21,6 +24,10 @@ const DETAILS: usize = 6;
 const NOTES: usize = 2;
 const FAULTS: usize = 6;
 const LOG: usize = 8;
+/// The same where there is a story, and the sentences of that.
+const SHORT_MESSAGE: usize = 3;
+const SHORT_DETAILS: usize = 2;
+const SENTENCES: usize = 6;
 
 /// What the attribute and the compiler say of a test.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +58,10 @@ pub struct TestSpec {
     pub thread: bool,
     /// `check_determinism`.
     pub check_determinism: bool,
+    /// It has `#[should_panic]`: its failures are no news, and not shrunk or saved.
+    pub should_panic: bool,
+    /// `CARGO_MANIFEST_DIR`: where the package was when it was compiled.
+    pub manifest: Option<&'static str>,
     /// All that tools want to know of the test, as text that they find in the program.
     pub record: &'static str,
 }
@@ -113,6 +124,12 @@ where
     if let Some(orders) = Orders::of_environment() {
         return orders.follow(plan, work);
     }
+    let regressions = spec.regressions(&settings);
+    if let Some(file) = regressions.as_ref().filter(|_| settings.plain())
+        && let Some(report) = first_saved_failure(file, &plan, &settings, spec, &name, work)
+    {
+        panic!("{report}");
+    }
     let mut notes = Vec::new();
     let Some((index, run)) = first_failure(&plan, work, alone, &mut notes) else {
         for note in notes {
@@ -135,9 +152,97 @@ where
     if let Some(again) = again.as_ref().filter(|_| settings.log.is_some()) {
         print!("{}", again.output);
     }
-    let report =
-        Report { spec, name: &name, settings: &settings, index, total: plan.seeds.len(), run, again };
+    let shrunk = shrunk(&run, &plan, &shape, &settings, spec, work);
+    let saved = regressions.as_ref().zip(shrunk.as_ref().and_then(|shrunk| shrunk.as_ref().ok()));
+    let saved = saved.map(|(file, shrunk)| match file.add(&shrunk.token, shrunk.size) {
+        Ok(()) => format!("saved in {}", file.path().display()),
+        Err(error) => format!("it cannot be saved in {}: {error}", file.path().display()),
+    });
+    let what = match &settings.replay {
+        Some(token) => format!("the saved run of {} decisions", token.deviations.len()),
+        None => format!("seed {} (run {} of {})", run.seed, index + 1, plan.seeds.len()),
+    };
+    let variables = variables(&settings, run.seed);
+    let report = Report { spec, name: &name, what, variables, run, again, shrunk, saved };
     panic!("{}", report.text());
+}
+
+/// What has to be set so that the run of a seed, or the one that was given, happens again.
+fn variables(settings: &Settings, seed: u64) -> String {
+    if settings.replay.is_some() {
+        let given = std::env::var("SIM_REPLAY").unwrap_or_default();
+        return format!("SIM_REPLAY={given}");
+    }
+    let schedule =
+        settings.schedule.map(|schedule| format!("SIM_SCHEDULE='{schedule}' ")).unwrap_or_default();
+    format!("{schedule}SIM_SEED={seed}")
+}
+
+/// The smallest run found that fails in the same way, where failures are shrunk.
+fn shrunk(
+    run: &Run<()>,
+    plan: &Plan<'_>,
+    shape: &Shape,
+    settings: &Settings,
+    spec: &TestSpec,
+    work: &Work<'_>,
+) -> Option<Result<Shrunk, Unshrunk>> {
+    let failure = run.result.as_ref().err()?;
+    if spec.should_panic || !settings.shrinks() || failure.kind == FailureKind::Nondeterminism {
+        return None;
+    }
+    let shrunk = shrink_run(plan, shape, work, run.seed, &failure.signature());
+    Some(shrunk.unwrap_or_else(|trouble| panic!("the failure could not be shrunk: {}", trouble.0)))
+}
+
+/// Does the saved runs of a test, and gives the report of the first that fails. What no longer fits is named.
+fn first_saved_failure(
+    file: &File,
+    plan: &Plan<'_>,
+    settings: &Settings,
+    spec: &TestSpec,
+    name: &str,
+    work: &Work<'_>,
+) -> Option<String> {
+    let (saved, wrong) = file.of_test(name);
+    for line in wrong {
+        eprintln!("sim: note on the test {name}: {line}");
+    }
+    let tokens: Vec<Token> = saved.iter().map(|saved| saved.token.clone()).collect();
+    let sights = replay_tokens(plan, work, &tokens);
+    let sights = sights.unwrap_or_else(|trouble| panic!("the test could not be run: {}", trouble.0));
+    let (mut stale, mut failed) = (Vec::new(), None);
+    for (saved, sight) in saved.iter().zip(sights) {
+        let place = format!("{}:{}", file.path().display(), saved.line);
+        let total = saved.token.deviations.len();
+        let never = total.saturating_sub(sight.log.deviations.len());
+        match sight.failure {
+            Some(failure) => {
+                let what = format!("the saved run of {total} decisions in {place}");
+                let variables = format!("SIM_REPLAY={}", saved.token);
+                let run = Run::of_failure(saved.token.seed, sight.trace, failure, sight.faults);
+                failed.get_or_insert((what, variables, run));
+            }
+            None if never > 0 => {
+                eprintln!(
+                    "sim: note on the test {name}: {place} is stale: {never} of {total} decisions were never asked for"
+                );
+                stale.push(saved.token.clone());
+            }
+            None => {}
+        }
+    }
+    if settings.regressions == Regressions::Prune && !stale.is_empty() {
+        match file.remove(&stale) {
+            Ok(()) => {
+                eprintln!("sim: {} stale lines were taken out of {}", stale.len(), file.path().display())
+            }
+            Err(error) => eprintln!("sim: {} cannot be pruned: {error}", file.path().display()),
+        }
+    }
+    let (what, variables, run) = failed?;
+    let report = Report { spec, name, what, variables, run, again: None, shrunk: None, saved: None };
+    Some(report.text())
 }
 
 /// The first run that fails; what was remarked of those that pass goes to `notes`.
@@ -177,6 +282,14 @@ fn each_run(plan: &Plan<'_>, work: &Work<'_>, mut f: impl FnMut(Run<()>) -> Cont
 }
 
 impl TestSpec {
+    /// Where its saved runs are.
+    fn regressions(&self, settings: &Settings) -> Option<File> {
+        if self.should_panic || settings.regressions == Regressions::Off {
+            return None;
+        }
+        File::beside(Path::new(self.manifest?), self.file, self.module)
+    }
+
     /// The name that the harness knows the test by.
     fn full_name(&self) -> String {
         match self.module.split_once("::") {
@@ -233,40 +346,40 @@ impl TestSpec {
 struct Report<'a> {
     spec: &'a TestSpec,
     name: &'a str,
-    settings: &'a Settings,
-    index: u64,
-    total: u64,
+    /// With which run the test failed.
+    what: String,
+    /// What has to be set so that it happens again.
+    variables: String,
     run: Run<()>,
     /// The same seed once more, with the log on.
     again: Option<Run<()>>,
+    shrunk: Option<Result<Shrunk, Unshrunk>>,
+    /// What became of saving the shrunk run.
+    saved: Option<String>,
 }
 
 impl Report<'_> {
-    /// At most 36 lines.
+    /// At most 25 lines with a story, and 36 without.
     fn text(&self) -> String {
         let Err(failure) = &self.run.result else { return String::new() };
         let again = self.again.as_ref().and_then(|run| run.result.as_ref().err());
         let same = again.is_some_and(|again| again.signature() == failure.signature());
+        let story = self.shrunk.as_ref().and_then(|shrunk| shrunk.as_ref().ok());
         // Only the run with the log knows where it was when its process died.
         let seen =
             if failure.kind == FailureKind::Crash && same { again.unwrap_or(failure) } else { failure };
         let mut text = String::new();
-        let seed = self.run.seed;
-        let _ = writeln!(
-            text,
-            "test {} failed with {}\n",
-            self.name,
-            match &self.settings.replay {
-                Some(token) => format!("the saved run of {} decisions", token.deviations.len()),
-                None => format!("seed {seed} (run {} of {})", self.index + 1, self.total),
-            }
-        );
-        lines(&mut text, "  ", &format!("{}: {}", failure.kind.word(), failure.message), DETAILS);
+        let _ = writeln!(text, "test {} failed with {}\n", self.name, self.what);
+        let (message, details) =
+            if story.is_some() { (SHORT_MESSAGE, SHORT_DETAILS) } else { (DETAILS, DETAILS) };
+        lines(&mut text, "  ", &format!("{}: {}", failure.kind.word(), failure.message), message);
         self.place(&mut text, failure, seen);
         let _ = writeln!(text, "  signature: {}", failure.signature());
-        lines(&mut text, "    ", &failure.details.join("\n"), DETAILS);
-        let faults: Vec<String> = self.run.faults.iter().rev().map(ToString::to_string).collect();
-        lines(&mut text, "  fault: ", &faults.join("\n"), FAULTS);
+        lines(&mut text, "    ", &failure.details.join("\n"), details);
+        if story.is_none() {
+            let faults: Vec<String> = self.run.faults.iter().rev().map(ToString::to_string).collect();
+            lines(&mut text, "  fault: ", &faults.join("\n"), FAULTS);
+        }
         lines(&mut text, "  note: ", &self.run.notes.join("\n"), NOTES);
         if let Some(again) = &self.again {
             let crashed = failure.kind == FailureKind::Crash;
@@ -277,21 +390,24 @@ impl Report<'_> {
                     "  run once more, the seed took another course: the test is not deterministic\n",
                 );
             }
-            last_lines(&mut text, &again.output);
+            if story.is_none() {
+                last_lines(&mut text, &again.output);
+            }
         }
-        let _ = write!(text, "\n  replay: {} {}", self.variables(seed), self.spec.command(self.name));
+        match &self.shrunk {
+            Some(Ok(shrunk)) => lines(&mut text, "  ", &shrunk.told(SENTENCES), usize::MAX),
+            Some(Err(why)) => _ = writeln!(text, "  {why}"),
+            None => {}
+        }
+        let command = self.spec.command(self.name);
+        let _ = write!(text, "\n  replay: {} {command}", self.variables);
+        if let Some(shrunk) = story {
+            let _ = write!(text, "\n  shrunk: SIM_REPLAY={} {command}", shrunk.token);
+        }
+        if let Some(saved) = &self.saved {
+            let _ = write!(text, "\n  {saved}");
+        }
         text
-    }
-
-    /// What has to be set so that the run happens again.
-    fn variables(&self, seed: u64) -> String {
-        if self.settings.replay.is_some() {
-            let given = std::env::var("SIM_REPLAY").unwrap_or_default();
-            return format!("SIM_REPLAY={given}");
-        }
-        let schedule =
-            self.settings.schedule.map(|schedule| format!("SIM_SCHEDULE='{schedule}' ")).unwrap_or_default();
-        format!("{schedule}SIM_SEED={seed}")
     }
 
     fn place(&self, text: &mut String, failure: &Failure, seen: &Failure) {

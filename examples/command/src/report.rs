@@ -108,7 +108,7 @@ impl<'a, S: System> Report<'a, S> {
             match shrunk {
                 Ok(shrunk) => writeln!(
                     out,
-                    "\n{shrunk}replay: SIM_REPLAY={} cargo run --release -p {} --{}",
+                    "\n{shrunk}\nreplay: SIM_REPLAY={} cargo run --release -p {} --{}",
                     shrunk.token,
                     S::NAME,
                     self.options()

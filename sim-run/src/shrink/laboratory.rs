@@ -44,6 +44,29 @@ pub(crate) fn shrink_run(
     })
 }
 
+/// Repeats saved runs.
+///
+/// # Errors
+/// When the workers cannot be started.
+pub(crate) fn replay_tokens(
+    plan: &Plan<'_>,
+    work: &Work<'_>,
+    tokens: &[Token],
+) -> Result<Vec<Sight>, Trouble> {
+    if tokens.is_empty() {
+        return Ok(Vec::new());
+    }
+    experiment(plan, work, |laboratory| {
+        let order = |token: &Token| {
+            let (source, schedule) = (token.source(), token.schedule);
+            let trial = Trial { source, schedule, decisions: Decisions::Deviations, record: false };
+            laboratory.order(token.seed, encode(&trial))
+        };
+        let runs: Vec<u64> = tokens.iter().map(order).collect();
+        runs.into_iter().map(|run| laboratory.end(run).map(Sight::of)).collect()
+    })
+}
+
 struct Bench<'l> {
     laboratory: &'l Laboratory<'l>,
     schedule: Schedule,

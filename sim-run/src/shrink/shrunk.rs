@@ -34,36 +34,40 @@ pub struct Shrunk {
     pub undone: Vec<String>,
 }
 
-/// Sentences of a story that its screen has room for.
+/// Sentences of a story that a screen has room for.
 const SENTENCES: usize = 12;
+
+impl Shrunk {
+    /// The story with so many sentences at most, and what is known besides: five lines.
+    pub(crate) fn told(&self, sentences: usize) -> String {
+        let mut lines = vec![format!("shrunk to {} in {} runs:", self.size, self.executions)];
+        let most = if self.story.len() > sentences { sentences - 1 } else { sentences };
+        lines.extend(self.story.iter().take(most).map(|sentence| format!("  {sentence}")));
+        if self.story.len() > most {
+            lines.push(format!("  … and {} more", self.story.len() - most));
+        }
+        lines.push(format!("  {:?} {}", self.failure.at, self.failure.signature()));
+        if let Some(at) = self.likelihood.as_ref().and_then(|likelihood| likelihood.inevitable) {
+            let (at, end) = (round(Duration::from_nanos(at)), round(self.first_failed_at));
+            let seed = self.seed;
+            lines.push(format!(
+                "the run of seed {seed}, which failed at {end:?}, was more likely to fail than not from {at:?} on"
+            ));
+        }
+        if !self.findings.is_empty() {
+            let met: Vec<&str> = self.findings.iter().map(|token| &*token.signature).collect();
+            lines.push(format!("met on the way: {}", met.join(", ")));
+        }
+        if !self.undone.is_empty() {
+            lines.push(format!("left undone for lack of time or runs: {}", self.undone.join(", ")));
+        }
+        lines.join("\n")
+    }
+}
 
 impl fmt::Display for Shrunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "shrunk to {} in {} runs:", self.size, self.executions)?;
-        let most = if self.story.len() > SENTENCES { SENTENCES - 1 } else { SENTENCES };
-        for sentence in self.story.iter().take(most) {
-            writeln!(f, "  {sentence}")?;
-        }
-        if self.story.len() > most {
-            writeln!(f, "  … and {} more", self.story.len() - most)?;
-        }
-        writeln!(f, "  {:?} {}", self.failure.at, self.failure.signature())?;
-        if let Some(at) = self.likelihood.as_ref().and_then(|likelihood| likelihood.inevitable) {
-            let at = round(Duration::from_nanos(at));
-            let end = round(self.first_failed_at);
-            let seed = self.seed;
-            writeln!(
-                f,
-                "in the run of seed {seed}, which failed at {end:?}, it was more likely than not from {at:?} on"
-            )?;
-        }
-        for finding in &self.findings {
-            writeln!(f, "met on the way: {}", finding.signature)?;
-        }
-        if !self.undone.is_empty() {
-            writeln!(f, "left undone for lack of time or runs: {}", self.undone.join(", "))?;
-        }
-        Ok(())
+        f.write_str(&self.told(SENTENCES))
     }
 }
 
