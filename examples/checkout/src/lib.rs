@@ -3,18 +3,17 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`order`] | takes orders; the saga of each: reserve, charge, confirm, or compensate; retries, breaker |
+//! | [`order`] | takes orders; the saga of each: reserve, charge, confirm, or compensate; retries, breaker; two workers, of which one leads |
 //! | [`catalog`] | stock, prices, reservations |
 //! | [`payment`], [`gateway`] | the ledger with its idempotency keys, behind HTTP (axum), and the bank behind it |
 //! | [`notification`] | tells customers how their orders ended |
 //! | [`protocol`], [`deadline`], [`store`] | what they say to each other, how long for, and where they keep their state |
 //! | [`shop`] | which nodes there are, and the course of a run: **start reading here** |
 //! | [`shopper`] | the customers: what is asked of the shop |
-//! | [`chaos`] | the faults: what goes wrong |
+//! | [`chaos`] | what goes wrong: the nemesis, and a bank that does not answer |
 //! | [`invariants`] | what must hold all the same |
-//! | [`bug`] | four mistakes that a run can be told to make, to see them found |
+//! | [`bug`] | the mistakes that a run can be told to make, to see them found |
 //! | [`cli`] | what the command line needs to know of it |
-//! | [`draw`] | operations and faults as decisions of the run |
 //!
 //! ```
 //! use checkout::shop::{self, Options};
@@ -31,7 +30,6 @@ pub mod catalog;
 pub mod chaos;
 pub mod cli;
 pub mod deadline;
-pub mod draw;
 pub mod gateway;
 pub mod invariants;
 pub mod notification;

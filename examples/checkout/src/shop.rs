@@ -109,8 +109,9 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
     let shop = Shop::open(sim, options.bug);
     invariants::watch(sim, &shop);
     for customer in 0..SHOPPERS {
-        let shopper = Shopper::new(customer, shop.told.clone());
-        sim.node(&format!("shopper-{customer}")).spawn(shopper.shop(sim));
+        let (shopper, node) =
+            (Shopper::new(customer, shop.told.clone()), sim.node(&format!("shopper-{customer}")));
+        node.spawn(shopper.shop(Shopper::operations(node)));
     }
     if let Some(swarm) = options.faults.of(chaos::swarm(&shop.gateway)) {
         sim.nemesis(swarm);

@@ -1,39 +1,45 @@
 //! Shoppers: they place orders, sometimes change their minds, and sometimes ask how an order is.
 
 use crate::deadline::call;
-use crate::draw::Root;
 use crate::invariants;
-use crate::protocol::{Cancel, Customer, OrderId, Place, Query, Status};
+use crate::protocol::{Cancel, Customer, Item, OrderId, Place, Query, Status};
 use crate::shop::{ITEMS, ON_SALE};
+use proptest::prelude::{Just, Strategy, prop_oneof};
 use sim::net::rpc::{Client, Request};
 use sim::time::{Duration, Instant, sleep};
-use sim::{Kind, Sim, rand};
+use sim::{Node, Op, OpExt, Ops, Sim, rand, spawn};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// How many shoppers there are, and how much each has to do.
+/// How many shoppers there are, and how many operations each has at most: in half of the runs all of them.
 pub const SHOPPERS: u32 = 4;
-const OPERATIONS: u64 = 14;
-const APART: Duration = Duration::from_millis(1_140);
+const OPERATIONS: u64 = 17;
+const APART: Duration = Duration::from_millis(940);
 
 /// What shoppers were told last, by order: what they were promised must be kept.
 pub type Told = Rc<RefCell<BTreeMap<OrderId, Status>>>;
 
-/// The particulars of an operation, by number.
-mod part {
-    pub const AT: u64 = 1;
-    pub const WHICH: u64 = 11;
-    pub const QUANTITY: u64 = 12;
-    pub const REGRET: u64 = 13;
+/// What shoppers do, and how often in proportion.
+const KINDS: [(u32, Kind); 4] =
+    [(56, Kind::Order), (12, Kind::OrderAndRegret), (12, Kind::OrderAndAsk), (20, Kind::Ask)];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// Places an order.
+    Order,
+    /// Places an order, and wants it no more.
+    OrderAndRegret,
+    /// Places an order, and asks how it is.
+    OrderAndAsk,
+    /// Asks how an earlier order is.
+    Ask,
 }
 
-/// What shoppers do: mostly order, sometimes order and regret it at once or ask at once how the order is, sometimes ask
-/// about an earlier order. As [`Root::what`] numbers it.
-const WEIGHTS: [u64; 4] = [52, 12, 8, 20];
-const ORDER_AND_REGRET: usize = 2;
-const ORDER_AND_ASK: usize = 3;
-const ASK: usize = 4;
+/// What is ordered: half of the time what is on sale.
+fn item() -> impl Strategy<Value = Item> {
+    prop_oneof![Just(ON_SALE), 0..ITEMS as Item]
+}
 
 /// How long a shopper tries to be heard, waits for an answer, and needs to regret an order.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,38 +62,39 @@ impl Shopper {
     }
 
     /// Does what this run has for the shopper to do, and returns when the last operation has begun.
-    pub async fn shop(self, sim: Sim) {
-        for index in 0..OPERATIONS {
-            let start = APART * index as u32;
-            sim.phase(&format!("operation {index} of {} is drawn", self.customer), start).await;
-            let root = Root::new(Kind::Op, self.customer.into(), index);
-            let what = root.what(Kind::Op, &WEIGHTS);
-            if what == 0 {
-                continue;
-            }
-            let at = start + root.time(part::AT, Kind::At, Duration::ZERO, APART);
-            sim.phase(&format!("operation {index} of {} begins", self.customer), at).await;
-            let number = index as u32;
+    pub async fn shop(self, mut ops: Ops) {
+        while let Some(op) = ops.next().await {
             let shopper = self.clone();
-            sim::spawn(async move {
-                if what == ASK {
-                    let back = 1 + root.pick(part::WHICH, Kind::Arg, 3) as u32;
-                    shopper.query(number.saturating_sub(back), PATIENCE).await;
-                    return;
-                }
-                // Half of all orders are for what is on sale.
-                let item = root.pick(part::WHICH, Kind::Arg, 2 * ITEMS as u64);
-                let item = if item < ITEMS as u64 { item as u32 } else { ON_SALE };
-                let quantity = 1 + root.pick(part::QUANTITY, Kind::Arg, 3) as u32;
-                shopper.place(number, item, quantity, PATIENCE).await;
-                if what == ORDER_AND_REGRET {
-                    sleep(root.time(part::REGRET, Kind::Arg, Duration::ZERO, REGRET)).await;
-                    shopper.cancel(number, PATIENCE).await;
-                }
-                if what == ORDER_AND_ASK {
-                    shopper.query(number, PATIENCE).await;
+            spawn(async move {
+                match shopper.does(&op).await {
+                    Some(_) => op.succeeded(),
+                    None => op.failed("no answer, or no such order"),
                 }
             });
+        }
+    }
+
+    /// The operations of a shopper on this machine.
+    pub fn operations(node: Node) -> Ops {
+        node.ops(OPERATIONS).every(APART)
+    }
+
+    /// One operation; the number of an order is that of the operation that places it.
+    async fn does(&self, op: &Op) -> Option<Status> {
+        let (kind, number) = (op.choose(&KINDS), op.index() as u32);
+        if kind == Kind::Ask {
+            let back = op.pick(1..=3u32);
+            return self.query(number.saturating_sub(back), PATIENCE).await;
+        }
+        let (item, quantity) = (op.draw(item()), op.pick(1..=3u32));
+        let placed = self.place(number, item, quantity, PATIENCE).await;
+        match kind {
+            Kind::OrderAndRegret => {
+                sleep(op.pick(Duration::ZERO..REGRET)).await;
+                self.cancel(number, PATIENCE).await
+            }
+            Kind::OrderAndAsk => self.query(number, PATIENCE).await,
+            Kind::Order | Kind::Ask => placed,
         }
     }
 

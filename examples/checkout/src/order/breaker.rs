@@ -6,7 +6,7 @@ use sim::time::{Duration, Instant};
 use std::cell::Cell;
 
 /// How many failures in a row open the breaker.
-const FAILURES: u32 = 5;
+const FAILURES: u32 = 8;
 
 /// How long it stays open.
 pub(super) const STAYS_OPEN: Duration = Duration::from_millis(1_200);

@@ -47,7 +47,7 @@ type View = (Instant, BTreeMap<OrderId, Status>);
 const A_BATCH: usize = 16;
 
 /// How old what queries are answered from may be, where that is thought to do no harm.
-const LAG: Duration = Duration::from_millis(40);
+const LAG: Duration = Duration::from_millis(15);
 
 impl OrderService {
     /// A process on this store. It goes on with the orders that an earlier one left unfinished.
