@@ -10,6 +10,9 @@ use std::time::Duration;
 
 const SIGNATURE: &str = "invariant what is bought is not given back twice";
 
+/// Clients come when all programs run.
+const START: Duration = Duration::from_secs(1);
+
 /// Clients buy and give back. The same thing given back twice while a node is down breaks the shop.
 async fn shop(sim: Sim) {
     for name in ["stock", "till"] {
@@ -19,7 +22,7 @@ async fn shop(sim: Sim) {
     sim.nemesis(Swarm::default().only(["kill", "pause"]).during(Duration::ZERO..Duration::from_secs(20)));
     let given_back = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let clients = ["ann", "bob"].map(|name| {
-        let (mut ops, given_back) = (sim.node(name).ops(20).steady(), given_back.clone());
+        let (mut ops, given_back) = (sim.node(name).ops(20).steady().starting_at(START), given_back.clone());
         sim.node(name).spawn(async move {
             while let Some(op) = ops.next().await {
                 let (what, thing) = (op.choose(&[(3, "buy"), (1, "give back")]), op.pick(0..4));

@@ -8,7 +8,7 @@ use sim_core::decision::{Kind, Name, part};
 use sim_core::hash::h;
 
 /// Particulars of an operation or fault have numbers below this.
-const PARTS: u64 = 128;
+pub(super) const PARTS: u64 = 128;
 /// The particular that is the instant, of operations and of faults.
 pub(super) const INSTANT: u64 = 1;
 /// The particular of a fault that says for which moment of danger it waits.

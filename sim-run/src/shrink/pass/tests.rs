@@ -121,6 +121,43 @@ fn time_is_taken_out_and_instants_are_round() {
 }
 
 #[test]
+fn a_fault_moves_to_an_earlier_slot() {
+    const SLOT: u64 = 2_000_000_000;
+    let fault = |slot: u64, value| Deviation {
+        target: 0,
+        ..decision(root(Kind::Fault, 0, slot), Kind::Fault, value, slot * SLOT)
+    };
+    let after = |slot: u64, value| Deviation {
+        kind: Kind::FaultAt,
+        name: part(fault(slot, 1).name, 1),
+        value,
+        ..fault(slot, 1)
+    };
+    // An operation fails in the second after a fault began.
+    let run = |scenario: &Scenario| {
+        let value =
+            |d: Deviation| Deviation { value: scenario.decisions.get(&d.name).map_or(0, |d| d.value), ..d };
+        let faults: Vec<u64> = (0..10)
+            .filter(|slot| value(fault(*slot, 1)).value != 0)
+            .map(|slot| slot * SLOT + value(after(slot, 1)).value)
+            .collect();
+        let at = value(operation(9, 0)[1]).value;
+        let fails =
+            present(scenario, 9) && faults.iter().any(|begin| (*begin..begin + 1_000_000_000).contains(&at));
+        let op = operation(9, 0).map(value).map(|d| Deviation { at, ..d });
+        let asked = (0..10).flat_map(|slot| [value(fault(slot, 1)), value(after(slot, 1))]);
+        (asked.chain(op).collect(), fails.then_some(SIGNATURE))
+    };
+    let late = Scenario::new(1, operation(9, 1).into_iter().chain([fault(4, 7), after(4, 900_000_000)]));
+    let found = shrink(1, &late, &run);
+    let [fault] = &found.best.of_kind(Kind::Fault).collect::<Vec<_>>()[..] else {
+        panic!("{:?}", found.best)
+    };
+    assert_eq!((fault.at, fault.value), (0, 7), "{:?}", found.best);
+    assert_eq!(found.best.decisions.len(), 2, "{:?}", found.best);
+}
+
+#[test]
 fn arguments_grow_so_that_operations_can_go() {
     let sum = |scenario: &Scenario| {
         let sum: u64 = (0..40)
