@@ -36,9 +36,24 @@ struct Port {
 /// The ports of every machine, for one protocol.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
-    ports: Map<(NodeId, u16), Port>,
+    ports: Map<Place, Port>,
     /// The last ephemeral port given out, by machine.
     last: Vec<u16>,
+}
+
+/// A port of a machine, as one word: it is hashed for each datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place(u64);
+
+impl Place {
+    #[inline]
+    fn new(node: NodeId, port: u16) -> Self {
+        Place(u64::from(node.0) << 16 | u64::from(port))
+    }
+
+    fn node(self) -> NodeId {
+        NodeId((self.0 >> 16) as u32)
+    }
 }
 
 impl Holder {
@@ -74,7 +89,7 @@ impl Ports {
     pub fn bind(&mut self, node: NodeId, port: u16, now: u64, holder: Holder) -> io::Result<u16> {
         let port =
             if port == 0 { self.ephemeral(node, now).ok_or_else(errno::address_in_use)? } else { port };
-        let entry = self.ports.entry((node, port)).or_default();
+        let entry = self.ports.entry(Place::new(node, port)).or_default();
         let taken = entry.holders.iter().any(|other| {
             let shared = holder.reuse && other.reuse && !holder.listening && !other.listening;
             other.overlaps(&holder) && !shared
@@ -93,7 +108,7 @@ impl Ports {
     /// # Errors
     /// `EADDRINUSE` when another socket listens on an overlapping address already.
     pub fn listen(&mut self, node: NodeId, port: u16, old: Key, new: Key) -> io::Result<()> {
-        let entry = self.ports.entry((node, port)).or_default();
+        let entry = self.ports.entry(Place::new(node, port)).or_default();
         let Some(mine) = entry.holders.iter().find(|h| h.key == old).copied() else {
             return Err(errno::invalid_argument());
         };
@@ -113,7 +128,7 @@ impl Ports {
 
     /// A connection uses the local port.
     pub fn connected(&mut self, node: NodeId, port: u16, reuse: bool) {
-        let entry = self.ports.entry((node, port)).or_default();
+        let entry = self.ports.entry(Place::new(node, port)).or_default();
         entry.connections += 1;
         entry.stubborn += u32::from(!reuse);
     }
@@ -133,19 +148,20 @@ impl Ports {
     }
 
     fn edit(&mut self, node: NodeId, port: u16, edit: impl FnOnce(&mut Port)) {
-        if let Some(entry) = self.ports.get_mut(&(node, port)) {
+        if let Some(entry) = self.ports.get_mut(&Place::new(node, port)) {
             edit(entry);
             if entry.holders.is_empty() && entry.connections == 0 && entry.time_wait == 0 {
-                self.ports.remove(&(node, port));
+                self.ports.remove(&Place::new(node, port));
             }
         }
     }
 
     /// A machine lost its memory, TIME_WAIT with it. Its sockets must have given their ports back.
     pub fn power_cut(&mut self, node: NodeId) {
-        self.ports.retain(|&(n, _), port| {
-            debug_assert!(n != node || port.holders.is_empty() && port.connections == 0);
-            n != node
+        self.ports.retain(|place, port| {
+            let elsewhere = place.node() != node;
+            debug_assert!(elsewhere || port.holders.is_empty() && port.connections == 0);
+            elsewhere
         });
     }
 
@@ -159,7 +175,7 @@ impl Ports {
             let last = self.last[index];
             let next = if last == *EPHEMERAL.end() { *EPHEMERAL.start() } else { last + 1 };
             self.last[index] = next;
-            if self.ports.get(&(node, next)).is_none_or(|p| p.is_free(now)) {
+            if self.ports.get(&Place::new(node, next)).is_none_or(|p| p.is_free(now)) {
                 return Some(next);
             }
         }
@@ -169,7 +185,11 @@ impl Ports {
     /// The most specific holder for a packet to (`ip`, `port`); with `listening`, only those that listen.
     #[inline]
     pub fn find(&self, node: NodeId, ip: IpAddr, port: u16, listening: bool) -> Option<Key> {
-        let holders = &self.ports.get(&(node, port))?.holders;
+        let holders = &self.ports.get(&Place::new(node, port))?.holders;
+        // Most ports have one.
+        if let [only] = &holders[..] {
+            return ((only.listening || !listening) && only.matches(ip).is_some()).then_some(only.key);
+        }
         let matching = holders.iter().filter(|h| h.listening || !listening);
         matching
             .filter_map(|h| Some((h.matches(ip)?, h.key)))
@@ -179,7 +199,7 @@ impl Ports {
 
     /// Everybody whom a broadcast to (`ip`, `port`), or one to a group, is for, in the order in which they were bound.
     pub fn find_all(&self, node: NodeId, ip: IpAddr, port: u16) -> Vec<Key> {
-        let holders = self.ports.get(&(node, port)).map_or(&[][..], |p| &p.holders);
+        let holders = self.ports.get(&Place::new(node, port)).map_or(&[][..], |p| &p.holders);
         holders.iter().filter(|h| h.matches(ip).is_some()).map(|h| h.key).collect()
     }
 
