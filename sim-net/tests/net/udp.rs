@@ -140,3 +140,35 @@ fn ports_are_exclusive_and_come_back() {
         Ok(())
     });
 }
+
+#[test]
+fn a_socket_follows_an_address_that_moves_and_the_connection_that_it_makes() {
+    simulate(|sim| async move {
+        let moving = "10.9.9.9".parse::<std::net::IpAddr>().unwrap();
+        let [b, c] = ["b", "c"].map(|name| sim.node(name));
+        b.add_address(moving);
+        let at_b = on(sim, "b", UdpSocket::bind("0.0.0.0:9")).await.unwrap()?;
+        let at_c = on(sim, "c", UdpSocket::bind("0.0.0.0:9")).await.unwrap()?;
+        let sender = UdpSocket::bind("0.0.0.0:0").await?;
+        let mut buf = [0; 8];
+        for text in [b"one", b"two"] {
+            sender.send_to(text, (moving, 9)).await?;
+            at_b.recv_from(&mut buf).await?;
+        }
+        b.with_addresses([b.address()]);
+        c.add_address(moving);
+        sender.send_to(b"three", (moving, 9)).await?;
+        let (n, from) = timeout(secs(1), at_c.recv_from(&mut buf)).await.unwrap()?;
+        assert_eq!(&buf[..n], b"three");
+        assert!(at_b.try_recv_from(&mut buf).is_err(), "the old holder hears nothing");
+        // What the peer of a connected socket says of a datagram reaches it, although it sent there before.
+        sender.send_to(b"four", (c.address(), 8)).await?;
+        sleep(ms(100)).await;
+        sender.connect((c.address(), 8)).await?;
+        assert_eq!(sender.local_addr()?.ip(), from.ip());
+        sender.send_to(b"five", (c.address(), 8)).await?;
+        sleep(ms(100)).await;
+        assert_eq!(kind(sender.send(b"six").await), ConnectionRefused);
+        Ok(())
+    });
+}
