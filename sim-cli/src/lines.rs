@@ -60,7 +60,14 @@ pub(crate) enum Line {
     SoFar(SoFar),
     Failed(Failed),
     End(End),
-    Time { cpu_ns: u64 },
+    /// Where two runs of a seed part.
+    Divergence {
+        seed: u64,
+        found: Vec<String>,
+    },
+    Time {
+        cpu_ns: u64,
+    },
     Doctor(Doctor),
 }
 

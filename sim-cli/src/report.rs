@@ -9,7 +9,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::exit::Trouble;
-use crate::sheet::{Group, Sheet, Tested};
+use crate::sheet::{Group, NONDETERMINISM, Sheet, Tested};
 
 /// Writes the three files of a whole sweep.
 pub(crate) fn write_all(sheet: &Sheet, directory: &Path) -> Result<(), Trouble> {
@@ -123,6 +123,12 @@ pub(crate) fn text(sheet: &Sheet) -> String {
             let node = detail.node.as_ref().map(|node| format!(", on node {node}")).unwrap_or_default();
             let _ =
                 writeln!(text, "  {}: {first}, at {} of virtual time{node}", detail.kind, time(detail.at_ns));
+        }
+        if let Some(detail) = group.first.detail.as_ref().filter(|_| group.first.signature == NONDETERMINISM)
+        {
+            for line in &detail.details {
+                let _ = writeln!(text, "    {line}");
+            }
         }
         let _ = writeln!(text, "  replay: {}", group.replay());
     }

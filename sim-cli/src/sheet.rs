@@ -96,7 +96,7 @@ enum Row {
 }
 
 /// The signature of a seed that took two courses.
-const NONDETERMINISM: &str = "nondeterminism";
+pub(crate) const NONDETERMINISM: &str = "nondeterminism";
 
 impl Sheet {
     /// Failures by test and signature, the most frequent of a test first.

@@ -81,6 +81,18 @@ pub(crate) fn sweep(
                 }
                 Line::Failed(failed) => tested.failed.push(failed),
                 Line::End(end) => summary.end = Some(end),
+                Line::Divergence { seed, found } => {
+                    let detail = tested
+                        .failed
+                        .iter_mut()
+                        .filter(|failed| failed.seed == seed)
+                        .find_map(|failed| failed.detail.as_mut());
+                    if let Some(detail) = detail {
+                        // In place of the general hint.
+                        detail.details.pop();
+                        detail.details.extend(found);
+                    }
+                }
                 Line::Time { cpu_ns } => cpu += cpu_ns,
                 Line::Doctor(_) => {}
             }

@@ -209,6 +209,11 @@ fn the_exit_code_says_what_was_found() {
         let output = cargo_sim(&all);
         let said = text(&output.stdout);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{said}{}", text(&output.stderr));
+        if code == 110 {
+            for part in ["then the second: ", "between them: poll of the task", "suspect: a real clock"] {
+                assert!(said.contains(part), "{part} is missing in\n{said}");
+            }
+        }
         if arguments.contains(&"--until-failures") {
             assert_eq!(said.matches("\"line\":\"failed\"").count(), 2, "{said}");
         }

@@ -14,6 +14,7 @@
 //! | `regressions` | saved runs beside the tests |
 //! | `token` | [`Token`]: a run as text |
 //! | `remote` | a test at the command of `cargo sim` |
+//! | `diverge` | where two runs of a seed part |
 //! | `isolate` | supervisor, worker, child; threads |
 //! | `logging`, `progress` | what is printed |
 //!
@@ -25,6 +26,7 @@
 //! ```
 
 mod builder;
+mod diverge;
 mod draw;
 mod isolate;
 mod logging;

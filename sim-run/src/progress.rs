@@ -56,11 +56,14 @@ pub(crate) fn now() -> Instant {
 
 fn line(runs: u64, total: u64, failures: usize, simulated: Duration, elapsed: Duration) -> String {
     const WIDTH: u64 = 24;
-    let filled = (runs * WIDTH / total.max(1)).min(WIDTH) as usize;
+    let filled =
+        (u128::from(runs) * u128::from(WIDTH) / u128::from(total.max(1))).min(u128::from(WIDTH)) as usize;
     let bar = format!("{}{}", "#".repeat(filled), "-".repeat(WIDTH as usize - filled));
     let rate = runs as f64 / elapsed.as_secs_f64().max(1e-3);
     let failed = if failures == 0 { String::new() } else { format!(", {failures} failed") };
-    format!("[{bar}] {runs}/{total} runs, {rate:.0}/s, {:.0} s simulated{failed}", simulated.as_secs_f64())
+    // As many as a time takes have no end to show.
+    let total = if total >= 1 << 48 { String::new() } else { format!("/{total}") };
+    format!("[{bar}] {runs}{total} runs, {rate:.0}/s, {:.0} s simulated{failed}", simulated.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -72,5 +75,6 @@ mod tests {
         let text = line(500, 1000, 2, Duration::from_secs(90), Duration::from_secs(2));
         assert_eq!(text, "[############------------] 500/1000 runs, 250/s, 90 s simulated, 2 failed");
         assert!(line(0, 0, 0, Duration::ZERO, Duration::ZERO).contains("0/0 runs"));
+        assert!(line(7, u64::MAX, 0, Duration::ZERO, Duration::ZERO).contains("] 7 runs"));
     }
 }

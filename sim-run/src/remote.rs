@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sim_core::fault::Fate;
-use sim_core::{Failure, Stats, hash};
+use sim_core::{Failure, FailureKind, Schedule, Stats, hash};
 
+use crate::diverge;
 use crate::isolate::{self, Plan, Twice, Work};
 use crate::progress::Progress;
 use crate::run::{Run, Wire};
@@ -94,6 +95,11 @@ enum Line<'a> {
         /// Why not all seeds of the part were run.
         stopped: Option<&'static str>,
     },
+    /// Where two runs of a seed part.
+    Divergence {
+        seed: u64,
+        found: Vec<String>,
+    },
     Time {
         cpu_ns: u64,
     },
@@ -137,7 +143,7 @@ impl Orders {
     }
 
     /// Does what was ordered, of a test whose seeds are those of `plan`.
-    pub(crate) fn follow(&self, plan: Plan<'_>, work: &Work<'_>) {
+    pub(crate) fn follow(&self, plan: Plan<'_>, schedule: Schedule, work: &Work<'_>) {
         if self.doctor {
             return say(&Line::Doctor {
                 version: VERSION,
@@ -183,6 +189,10 @@ impl Orders {
         if let Err(trouble) = done {
             panic!("the test could not be run: {}", trouble.0);
         }
+        if let Some(seed) = sums.nondeterministic {
+            let found = diverge::find(&plan, schedule, work, seed).unwrap_or_else(|trouble| vec![trouble.0]);
+            say(&Line::Divergence { seed, found });
+        }
         stopped = stopped.filter(|_| sums.runs < total);
         say(&sums.end(stopped));
         say(&Line::Time { cpu_ns: nanos(isolate::cpu_time()) });
@@ -211,6 +221,8 @@ struct Sums {
     faults: BTreeMap<String, u64>,
     notes: Vec<Note>,
     signatures: BTreeSet<String>,
+    /// The first seed that took two courses.
+    nondeterministic: Option<u64>,
 }
 
 impl Sums {
@@ -225,6 +237,9 @@ impl Sums {
         Note::add(&mut self.notes, run);
         if let Err(failure) = &run.result {
             self.failures += 1;
+            if failure.kind == FailureKind::Nondeterminism {
+                self.nondeterministic.get_or_insert(run.seed);
+            }
             let signature = failure.signature();
             let detail = self.signatures.insert(signature.clone()).then(|| detail(run, failure));
             say(&Line::Failed { seed: run.seed, trace: format!("{:016x}", run.trace), signature, detail });

@@ -11,7 +11,7 @@ use sim_core::{
 };
 
 use crate::Token;
-use crate::isolate::{Assignment, Death, End};
+use crate::isolate::{Assignment, Death, End, LOST_WORKER};
 
 /// What one run of a sweep came to.
 #[derive(Debug)]
@@ -148,7 +148,10 @@ impl Shape {
         };
         let Outcome { trace, now, stats, faults, mut log, mut notes, .. } = outcome;
         if trial.is_some() {
-            let log = log.unwrap_or_default();
+            let mut log = log.unwrap_or_default();
+            for entry in &mut log.entries {
+                relocate(&mut entry.event.detail, site);
+            }
             return encode(&Sight { failure: result.err(), trace, now, faults, log });
         }
         if let Some(saved) = &self.saved {
@@ -195,12 +198,16 @@ fn relocated(mut failure: Failure, site: &str) -> Failure {
     let told =
         failure.task.iter_mut().chain(&mut failure.details).chain([&mut failure.message, &mut failure.site]);
     for text in told {
-        if let Some((before, after)) = text.split_once(concat!(file!(), ":")) {
-            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
-            *text = format!("{before}{site}{rest}");
-        }
+        relocate(text, site);
     }
     failure
+}
+
+fn relocate(text: &mut String, site: &str) {
+    if let Some((before, after)) = text.split_once(concat!(file!(), ":")) {
+        let rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+        *text = format!("{before}{site}{rest}");
+    }
 }
 
 fn failure_of_body(site: &str, message: String, at: Duration) -> Failure {
@@ -254,6 +261,14 @@ impl<T: DeserializeOwned> Wire<T> {
         let (first, second) = (signature(&self), signature(other));
         if (self.trace, self.now, &first) == (other.trace, other.now, &second) {
             return self;
+        }
+        // A run that never came to its end says nothing of its course.
+        let lost = [&self, other].into_iter().find_map(|wire| {
+            let failure = wire.result.as_ref().err()?;
+            (failure.kind == FailureKind::Crash && failure.site == LOST_WORKER).then(|| failure.clone())
+        });
+        if let Some(lost) = lost {
+            return Wire { result: Err(lost), ..self };
         }
         let describe = |wire: &Wire<T>, signature: Option<String>| {
             let end = signature.unwrap_or_else(|| "passed".to_owned());
@@ -345,6 +360,11 @@ mod tests {
         let broken = || Some(Failure::new(FailureKind::Panic, "a.rs:1:1", "differs from run to run"));
         assert_eq!(wire(1, None).compared(&wire(1, None)).result, Ok(7));
         assert_eq!(wire(1, broken()).compared(&wire(1, broken())).result, Err(broken().unwrap()));
+        let lost =
+            || Some(Failure::new(FailureKind::Crash, LOST_WORKER, "the worker process died under this run"));
+        for (first, second) in [(wire(1, None), wire(0, lost())), (wire(0, lost()), wire(1, None))] {
+            assert_eq!(first.compared(&second).result, Err(lost().unwrap()));
+        }
         for (first, second) in [(wire(1, None), wire(2, None)), (wire(1, None), wire(1, broken()))] {
             let failure = first.compared(&second).result.unwrap_err();
             assert_eq!(failure.signature(), "nondeterminism");

@@ -1,6 +1,7 @@
 //! What the environment overrides, read and checked in one place.
 
 use std::fmt;
+use std::time::Duration;
 
 use sim_core::Schedule;
 
@@ -16,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) seed: Option<u64>,
     /// `SIM_SEEDS`.
     pub(crate) seeds: Option<Request>,
+    /// `SIM_BUDGET`: real time, after which no run is begun.
+    pub(crate) budget: Option<Duration>,
     /// `SIM_JOBS`.
     pub(crate) jobs: Option<usize>,
     /// `SIM_SCHEDULE`.
@@ -71,6 +74,7 @@ impl Settings {
         let settings = Settings {
             seed: parse("SIM_SEED", set("SIM_SEED"), parse_seed)?,
             seeds: parse("SIM_SEEDS", set("SIM_SEEDS"), Request::parse)?,
+            budget: parse("SIM_BUDGET", set("SIM_BUDGET"), span_of_time)?,
             jobs: parse("SIM_JOBS", set("SIM_JOBS"), |value| match value.parse() {
                 Ok(jobs @ 1..=4096) => Ok(jobs),
                 _ => Err("expected how many runs may go on at a time, from 1 to 4096"),
@@ -133,6 +137,8 @@ impl Settings {
             (Some(seed), _) => Seeds::one(seed),
             (None, Some(Request::Range(range))) => Seeds::from(range.clone()),
             (None, Some(Request::Count(count))) => Seeds::starting_at(default.at(0).unwrap_or(0), *count),
+            // As many as that takes.
+            (None, None) if self.budget.is_some() => Seeds::starting_at(default.at(0).unwrap_or(0), u64::MAX),
             (None, None) => default,
         }
     }
@@ -176,6 +182,20 @@ impl Settings {
     }
 }
 
+/// `90s`, `10m`, `8h`, `2d`.
+fn span_of_time(text: &str) -> Result<Duration, &'static str> {
+    const ALLOWED: &str = "expected a whole number with its unit, such as 90s, 10m, 8h or 2d";
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(ALLOWED),
+    };
+    let number = text[..text.len() - 1].parse::<u64>().ok().filter(|number| *number > 0);
+    number.and_then(|number| number.checked_mul(unit)).map(Duration::from_secs).ok_or(ALLOWED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +236,9 @@ mod tests {
         assert_eq!(seeds(&[("SIM_SEEDS", "100")]), Seeds::from(50..150));
         assert_eq!(seeds(&[("SIM_SEEDS", "3..9")]), Seeds::from(3..9));
         assert_eq!(seeds(&[("SIM_SEED", "7")]), Seeds::one(7));
+        assert_eq!(seeds(&[("SIM_BUDGET", "2h")]), Seeds::starting_at(50, u64::MAX));
+        assert_eq!(seeds(&[("SIM_BUDGET", "2h"), ("SIM_SEEDS", "100")]), Seeds::from(50..150));
+        assert_eq!(read(&[("SIM_BUDGET", "2h")]).unwrap().budget, Some(Duration::from_secs(7200)));
     }
 
     #[test]
@@ -223,6 +246,9 @@ mod tests {
         for (variable, value, allowed) in [
             ("SIM_SEED", "seven", "0x2a"),
             ("SIM_SEEDS", "5..1", "less than its end"),
+            ("SIM_BUDGET", "10", "10m"),
+            ("SIM_BUDGET", "0s", "10m"),
+            ("SIM_BUDGET", "ü", "10m"),
             ("SIM_JOBS", "0", "1 to 4096"),
             ("SIM_SCHEDULE", "fair", "fifo"),
             ("SIM_FORK", "no", "expected 1"),

@@ -50,7 +50,7 @@ pub struct Sweep<'f, T> {
 type OnRun<'f, T> = Box<dyn FnMut(&Run<T>) + 'f>;
 
 /// A sweep over those seeds. `SIM_SEED` or `SIM_SEEDS` override them; `SIM_SEEDS=100` keeps the first of them and runs
-/// 100 from there on; `SIM_REPLAY` does a saved run in their place.
+/// 100 from there on; `SIM_BUDGET=10m` runs as many from there on as that takes; `SIM_REPLAY` does a saved run in their place.
 pub fn sweep<'f, T>(seeds: impl Into<Seeds>) -> Sweep<'f, T> {
     Sweep {
         seeds: seeds.into(),
@@ -243,6 +243,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
             progress.show(report.runs, report.failures.len(), report.simulated);
             match self.stop_after {
                 Some(enough) if report.failures.len() as u64 >= enough => ControlFlow::Break(()),
+                _ if settings.budget.is_some_and(|budget| progress.elapsed() >= budget) => {
+                    ControlFlow::Break(())
+                }
                 _ => ControlFlow::Continue(()),
             }
         });

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
 
+use crate::diverge;
 use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
+use crate::progress::Progress;
 use crate::regressions::{File, Regressions};
 use crate::remote::Orders;
 use crate::run::{Run, Shape, Wire, check_surroundings};
@@ -122,7 +124,7 @@ where
         seeds,
     };
     if let Some(orders) = Orders::of_environment() {
-        return orders.follow(plan, work);
+        return orders.follow(plan, shape.schedule, work);
     }
     let regressions = spec.regressions(&settings);
     if let Some(file) = regressions.as_ref().filter(|_| settings.plain())
@@ -131,12 +133,22 @@ where
         panic!("{report}");
     }
     let mut notes = Vec::new();
-    let Some((index, run)) = first_failure(&plan, work, alone, &mut notes) else {
+    let Some((index, mut run)) = first_failure(&plan, work, alone, settings.budget, &mut notes) else {
         for note in notes {
             eprintln!("sim: note on the test {name}, {note}");
         }
         return;
     };
+    if let Err(failure) = &mut run.result
+        && failure.kind == FailureKind::Nondeterminism
+        && !plan.here
+    {
+        let found = diverge::find(&plan, shape.schedule, work, run.seed);
+        let found = found.unwrap_or_else(|trouble| panic!("the test could not be run: {}", trouble.0));
+        // In place of the general hint.
+        failure.details.pop();
+        failure.details.extend(found);
+    }
     let again = match plan.here || plan.log {
         true => None,
         false => {
@@ -250,9 +262,11 @@ fn first_failure(
     plan: &Plan<'_>,
     work: &Work<'_>,
     alone: bool,
+    budget: Option<Duration>,
     notes: &mut Vec<Note>,
 ) -> Option<(u64, Run<()>)> {
     let (mut index, mut failed) = (0, None);
+    let clock = Progress::start(0, Some(false));
     each_run(plan, work, |run| {
         if alone {
             print!("{}", run.output);
@@ -263,7 +277,10 @@ fn first_failure(
         }
         Note::add(notes, &run);
         index += 1;
-        ControlFlow::Continue(())
+        match budget.is_some_and(|budget| clock.elapsed() >= budget) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     });
     failed
 }
@@ -375,6 +392,8 @@ impl Report<'_> {
         lines(&mut text, "  ", &format!("{}: {}", failure.kind.word(), failure.message), message);
         self.place(&mut text, failure, seen);
         let _ = writeln!(text, "  signature: {}", failure.signature());
+        // Where two runs part is all that there is to say of them.
+        let details = if failure.kind == FailureKind::Nondeterminism { 2 * DETAILS } else { details };
         lines(&mut text, "    ", &failure.details.join("\n"), details);
         if story.is_none() {
             let faults: Vec<String> = self.run.faults.iter().rev().map(ToString::to_string).collect();

@@ -117,6 +117,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) here: bool,
 }
 
+/// Cause of the death of a run whose worker died under it, for reasons that need not be the run's.
+pub(crate) const LOST_WORKER: &str = "worker";
 /// Output of a run that a sweep keeps, in bytes.
 pub(crate) const SHORT: usize = 16 << 10;
 /// Output of a run that is run for its output, in bytes.

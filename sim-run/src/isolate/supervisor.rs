@@ -18,7 +18,7 @@ use super::death::last_line;
 use super::place::ROOM;
 use super::protocol::{self, END, HISTORY, OUTPUT, READY, RESULT, START, TARGET, VARIABLE};
 use super::queue::{Queue, Task};
-use super::{Death, End, Message, Place, Plan, Trouble, sys};
+use super::{Death, End, LOST_WORKER, Message, Place, Plan, Trouble, sys};
 
 /// Real time in which a worker must come to its sweep.
 const STARTUP: Duration = Duration::from_secs(120);
@@ -225,7 +225,7 @@ impl Worker {
     fn cause_of_death(&mut self) -> Death {
         let _ = self.process.kill();
         let status = self.process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        Death::new("worker", format!("the worker process died under this run ({status})"))
+        Death::new(LOST_WORKER, format!("the worker process died under this run ({status})"))
     }
 }
 
