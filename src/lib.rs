@@ -52,9 +52,10 @@
 extern crate sim_os as _;
 
 pub use sim_core::{
-    AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, Fault, JoinError,
-    JoinHandle, JoinSet, Kind, Log, Node, NodeId, Op, Ops, Outcome, PanicPolicy, Schedule, Sim, Source,
-    Stats, Swarm, Tolerance, Verdict, spawn, spawn_local, spawn_named, yield_now,
+    AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, Fault, Holdings,
+    JoinError, JoinHandle, JoinSet, Kind, LimitGuard, Log, Node, NodeId, Op, Ops, Outcome, PanicPolicy,
+    Resource, Schedule, Sim, Source, Stats, Swarm, Tolerance, Verdict, spawn, spawn_local, spawn_named,
+    yield_now,
 };
 pub use sim_core::{Config, Decisions, codec, decision, fault, fs, rand, run, signal, time, workload};
 pub use sim_hooks::{buggify, buggify_knob};

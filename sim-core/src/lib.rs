@@ -65,7 +65,10 @@ pub use executor::{
 pub use failure::{Failure, FailureKind};
 pub use fault::{Fault, Swarm, Tolerance};
 pub use kernel::Kernel;
-pub use node::{Clock, Death, ExitPolicy, HARNESS, Machine, Node, NodeId, PanicPolicy, Program, Verdict};
+pub use node::{
+    Clock, Death, ExitPolicy, HARNESS, Holdings, LimitGuard, Machine, Node, NodeId, OBJECT, PanicPolicy,
+    Program, Resource, Verdict,
+};
 pub use outcome::{Outcome, Stats};
 pub use sim::Sim;
 pub use slab::{Key, Slab};

@@ -6,7 +6,7 @@
 use crate::executor::{BoxTask, Joined, Label, spawn_on, waker};
 use crate::fault::{Family, Nemesis};
 use crate::kernel::{Current, Kernel, Step};
-use crate::node::{Death, HARNESS, NodeId};
+use crate::node::{Death, HARNESS, Holdings, NodeId};
 use crate::slab::{Key, Slab};
 use crate::{Config, Failure, FailureKind, Outcome, Sim, decision::Kind, panics};
 use rand_chacha::ChaCha8Rng;
@@ -47,6 +47,11 @@ pub trait Subsystem: Sync {
     /// The families of faults that it can inject; see [`Family`].
     fn families(&self) -> &'static [&'static dyn Family] {
         &[]
+    }
+    /// What a node holds of what can be limited. Asked also while a subsystem is at work: that one answers nothing, and
+    /// adds what is its own.
+    fn holdings(&self, _node: NodeId) -> Holdings {
+        Holdings::default()
     }
     /// The run is over: forget everything, keep the memory.
     fn world_ended(&self, world: &World);

@@ -182,7 +182,7 @@ const SILENT: [&str; 5] = ["bit-rot", "bad-sector", "lost-write", "misdirected-w
 const NODES: [&str; 4] = ["a", "b", "c", "d"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(8) })]
     #[test]
     fn a_plan_damages_no_more_nodes_than_the_tolerance_and_the_log_accounts_for_every_wrong_byte(
         seed: u64,

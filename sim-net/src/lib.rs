@@ -49,6 +49,7 @@ mod dns;
 mod errno;
 mod fault;
 mod handle;
+mod limits;
 mod link;
 mod network;
 mod ports;

@@ -19,7 +19,7 @@ use sim_core::fault::Family;
 use sim_core::kernel::Kernel;
 use sim_core::slab::{Key, Slab};
 use sim_core::world::{self, Subsystem, SubsystemId, World, WorldId};
-use sim_core::{Death, EventKey, NodeId};
+use sim_core::{Death, EventKey, Holdings, NodeId};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -199,6 +199,10 @@ impl Subsystem for NetSubsystem {
 
     fn families(&self) -> &'static [&'static dyn Family] {
         crate::fault::FAMILIES
+    }
+
+    fn holdings(&self, node: NodeId) -> Holdings {
+        NET.with(|cell| cell.try_borrow().map_or_else(|_| Holdings::default(), |net| net.holdings(node)))
     }
 
     fn world_ended(&self, _world: &World) {

@@ -119,6 +119,7 @@ fn choose(w: &World) -> BTreeSet<NodeId> {
 /// Ends what faults have taken hold of, except on the nodes that are to stay broken.
 fn mend(stay: &BTreeSet<NodeId>) {
     world::with(|w| w.for_subsystems(|s| s.heal(w, stay)));
+    world::with(|w| w.kernel().lift_limits(stay));
     let mut held: Vec<(NodeId, Aspect)> = world::with(|w| w.kernel().held().collect());
     held.sort_by_key(|(node, _)| *node);
     for (node, aspect) in held.into_iter().filter(|(node, _)| !stay.contains(node)) {

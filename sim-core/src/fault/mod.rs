@@ -5,6 +5,7 @@
 //! | `log` | every fault with start, end, fate and effects |
 //! | `family` | the trait by which a subsystem offers faults, and what a slot of the plan draws |
 //! | `builtin` | the families of processes, CPUs and clocks, with the table of their ranges |
+//! | `resources` | the families of limits, with the table of their ranges |
 //! | `swarm` | which families a seed meets, and how intensely |
 //! | `tolerance` | what a system can stand, and what would exceed it |
 //! | `nemesis` | plans faults over time from the seed |
@@ -19,6 +20,7 @@ mod family;
 mod heal;
 mod log;
 mod nemesis;
+mod resources;
 mod swarm;
 mod tolerance;
 

@@ -150,6 +150,7 @@ fn families() -> Vec<Rc<dyn Family>> {
         all.extend(offered.iter().map(|&family| Rc::new(family) as Rc<dyn Family>));
     };
     add(super::builtin::FAMILIES);
+    add(super::resources::FAMILIES);
     world::with(|w| w.for_subsystems(|s| add(s.families())));
     all.sort_by_key(|family| family.name());
     all

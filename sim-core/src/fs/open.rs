@@ -9,7 +9,7 @@ use super::lock::Held;
 use super::system::{self, Fs, op_on_drop, with_fs};
 use crate::fault::Window;
 use crate::kernel::Kernel;
-use crate::node::NodeId;
+use crate::node::{Holdings, NodeId};
 use crate::slab::Key;
 use crate::world::{self, WorldId};
 use std::io::{self, SeekFrom};
@@ -97,6 +97,8 @@ impl Handle {
     /// Another handle of the same description.
     pub fn duplicate(&self) -> io::Result<Handle> {
         self.op(|fs, k, key| {
+            fs.description(k, key)?;
+            fs.may_open(k)?;
             fs.description(k, key)?.handles += 1;
             Ok(Handle::new(k, key))
         })
@@ -113,6 +115,8 @@ impl Fs {
     /// open(2)
     pub fn open(&mut self, k: &mut Kernel, path: &[u8], flags: Flags) -> io::Result<Key> {
         flags.check()?;
+        // Before anything is looked up, or made.
+        self.may_open(k)?;
         let (volume, at, node) = self.here(k)?;
         // An exclusive creation does not follow a symbolic link at the end.
         let spot = volume.walk(path, !flags.create_new)?;
@@ -134,6 +138,23 @@ impl Fs {
         volume.open(ino);
         let seen = volume.inode(ino).failures;
         Ok(self.open.insert(Description { node, ino, flags, position: 0, handles: 1, seen, lock: None }))
+    }
+
+    /// Whether the process that runs may have one more descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`.
+    pub fn may_open(&self, k: &mut Kernel) -> io::Result<()> {
+        match k.actor().filter(|&node| k.is_limited(node)) {
+            Some(node) => k.admit_descriptor(node, self.holdings(node)),
+            None => Ok(()),
+        }
+    }
+
+    /// What a node holds here.
+    pub fn holdings(&self, node: NodeId) -> Holdings {
+        let of_node = self.open.iter().filter(|(_, d)| d.node == node);
+        Holdings::descriptors(of_node.map(|(_, d)| u64::from(d.handles)).sum())
     }
 
     /// An open description, for whoever may act.

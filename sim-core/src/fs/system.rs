@@ -14,7 +14,7 @@ use crate::decision::{Kind, Name};
 use crate::fault::{Family, Particulars, Window};
 use crate::hash::{below, h};
 use crate::kernel::Kernel;
-use crate::node::{Death, Node, NodeId, Waiters};
+use crate::node::{Death, Holdings, Node, NodeId, Waiters};
 use crate::slab::{Key, Slab};
 use crate::trace::Event;
 use crate::world::{self, Subsystem, SubsystemId, World, WorldId};
@@ -176,6 +176,10 @@ impl Subsystem for FsSubsystem {
 
     fn families(&self) -> &'static [&'static dyn Family] {
         super::families::FAMILIES
+    }
+
+    fn holdings(&self, node: NodeId) -> Holdings {
+        FS.with(|cell| cell.try_borrow().map_or_else(|_| Holdings::default(), |fs| fs.holdings(node)))
     }
 
     fn world_ended(&self, _world: &World) {

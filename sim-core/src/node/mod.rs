@@ -6,13 +6,17 @@
 
 mod handle;
 mod life;
+mod limits;
 mod policy;
 mod waiters;
 
 pub use handle::{Clock, Node, Program};
+pub use limits::{Holdings, LimitGuard, OBJECT, Resource};
 pub use policy::{ExitPolicy, PanicPolicy, Verdict};
 
 pub(crate) use life::Exited;
+use limits::Limits;
+pub(crate) use limits::STANDARD;
 pub(crate) use waiters::Waiters;
 
 use crate::clock::NodeClock;
@@ -80,6 +84,8 @@ pub struct Machine {
     pub(crate) stopping: bool,
     pub(crate) stop_waiters: Waiters,
     pub(crate) end_waiters: Waiters,
+    /// `None` unless there is one.
+    pub(crate) limits: Option<Box<Limits>>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -114,6 +120,7 @@ impl Machine {
             stopping: false,
             stop_waiters: Waiters::default(),
             end_waiters: Waiters::default(),
+            limits: None,
         }
     }
 }

@@ -129,5 +129,5 @@ impl TcpListener {
 }
 
 fn accept(net: &mut Net, k: &mut Kernel, key: Key) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-    net.accept(key).map_ok(|(stream, remote)| (TcpStream::new(k, stream), remote))
+    net.accept(k, key).map_ok(|(stream, remote)| (TcpStream::new(k, stream), remote))
 }

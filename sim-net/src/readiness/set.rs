@@ -70,6 +70,7 @@ impl ReadinessSet {
     pub fn new() -> io::Result<Self> {
         op(|net, k| {
             let node = Net::actor(k)?;
+            net.may_open(k, node)?;
             Ok(ReadinessSet(Handle::new(k, net.sets.create(node))))
         })
     }
@@ -235,6 +236,11 @@ impl Sets {
 
     pub fn len(&self) -> usize {
         self.sets.len()
+    }
+
+    /// How many a node has.
+    pub fn held(&self, node: NodeId) -> u64 {
+        self.sets.iter().filter(|(_, set)| set.node == node).count() as u64
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use super::retransmit::FROZEN;
-use super::stream::{Fault, Phase, Stream};
+use super::stream::{Fault, Handshake, Phase, Stream};
 use crate::errno;
 use crate::network::{Net, Sent, tag};
 use crate::readiness::{Ready, Source, Waiters};
@@ -87,7 +87,10 @@ impl Net {
         let node = Net::actor(k)?;
         let bound = match socket {
             Some(key) => Some(self.bound(key)?),
-            None => None,
+            None => {
+                self.may_open(k, node)?;
+                None
+            }
         };
         if remote.port() == 0 {
             return Err(errno::connection_refused());
@@ -133,11 +136,19 @@ impl Net {
     fn send_syn(&mut self, k: &mut Kernel, key: Key) {
         let Some(client) = self.streams.get_mut(key) else { return };
         client.cold.handshake.sent = k.now();
-        let (from, to, held) = (client.node, client.peer_node, client.cold.handshake.held);
+        let (from, to) = (client.node, client.peer_node);
+        let Handshake { held, tracked, .. } = client.cold.handshake;
         if held && self.topology.path(from, to).held {
             // One of them waits already; the others would be duplicates.
             let name = k.name(Kind::Packet, u64::from(to.0));
             return self.syn_failed(k, key, name);
+        }
+        if !tracked && !self.may_track(k, from) {
+            let name = k.name(Kind::Packet, u64::from(to.0));
+            return self.syn_failed(k, key, name);
+        }
+        if let Some(client) = self.streams.get_mut(key) {
+            client.cold.handshake.tracked = true;
         }
         match self.send_packet(k, Kind::Packet, (from, to), EMPTY, (tag::SYN, key)) {
             Sent::Posted(_) => {}
@@ -219,7 +230,7 @@ impl Net {
             return;
         };
         let Some(l) = self.listeners.get(listener) else { return };
-        if l.queue.len() + l.half_open >= l.backlog {
+        if l.queue.len() + l.half_open >= l.backlog || !self.may_track(k, to) {
             let name = k.cause();
             return self.syn_failed(k, client, name);
         }
@@ -349,10 +360,15 @@ impl Net {
 
     /// accept(2).
     #[inline]
-    pub fn accept(&mut self, listener: Key) -> Poll<io::Result<(Key, SocketAddr)>> {
-        let Some(l) = self.listeners.get_mut(listener) else {
+    pub fn accept(&mut self, k: &mut Kernel, listener: Key) -> Poll<io::Result<(Key, SocketAddr)>> {
+        let Some(l) = self.listeners.get(listener) else {
             return Poll::Ready(Err(errno::bad_descriptor()));
         };
+        if !l.queue.is_empty() {
+            let node = l.node;
+            self.may_open(k, node)?;
+        }
+        let Some(l) = self.listeners.get_mut(listener) else { return Poll::Pending };
         while let Some(key) = l.queue.pop_front() {
             if let Some(stream) = self.streams.get_mut(key) {
                 stream.cold.listener = Key::NONE;

@@ -29,4 +29,4 @@ pub(crate) use buffer::Payload;
 pub(crate) use handshake::Listener;
 pub(crate) use options::Options;
 pub(crate) use socket::Bound;
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Phase, Stream};

@@ -22,8 +22,12 @@ pub(crate) struct Bound {
 
 impl Net {
     /// socket(2).
-    pub fn tcp_socket(&mut self, k: &Kernel, v6: bool) -> io::Result<Key> {
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM` at a limit of the node.
+    pub fn tcp_socket(&mut self, k: &mut Kernel, v6: bool) -> io::Result<Key> {
         let node = Net::actor(k)?;
+        self.may_open(k, node)?;
         Ok(self.bound.insert(Bound { node, v6, local: None, options: Options::default() }))
     }
 

@@ -118,6 +118,8 @@ pub(crate) struct Handshake {
     pub sent: u64,
     /// One of them waits in a clog.
     pub held: bool,
+    /// The client's machine tracks the connection.
+    pub tracked: bool,
 }
 
 /// A keepalive that is switched on.

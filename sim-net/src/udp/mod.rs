@@ -132,13 +132,20 @@ pub(crate) struct Datagram {
 }
 
 impl Net {
+    /// How many datagram sockets a node has, and how many bytes wait in them.
+    pub fn udp_held(&self, node: NodeId) -> (u64, u64) {
+        let of_node = self.udp.iter().filter(|(_, socket)| socket.node == node);
+        of_node.fold((0, 0), |(n, bytes), (_, socket)| (n + 1, bytes + socket.queued as u64))
+    }
+
     /// socket(2) and bind(2); with `reuse`, SO_REUSEADDR between them: all who share an address must have asked for it,
     /// and the last one gets what comes for it alone.
     ///
     /// # Errors
     /// `EADDRNOTAVAIL`, `EADDRINUSE`.
-    pub fn bind_udp(&mut self, k: &Kernel, local: SocketAddr, reuse: bool) -> io::Result<Key> {
+    pub fn bind_udp(&mut self, k: &mut Kernel, local: SocketAddr, reuse: bool) -> io::Result<Key> {
         let node = Net::actor(k)?;
+        self.may_open(k, node)?;
         if !cast::is_cast(local.ip()) {
             route::check_own(k, node, local.ip())?;
         }

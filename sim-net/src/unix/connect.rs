@@ -42,8 +42,9 @@ impl Listener {
 
 impl Net {
     /// socket(2).
-    pub fn unix_socket(&mut self, k: &Kernel) -> io::Result<Key> {
+    pub fn unix_socket(&mut self, k: &mut Kernel) -> io::Result<Key> {
         let node = Net::actor(k)?;
+        self.may_open(k, node)?;
         Ok(self.unix.sockets.insert(Socket { node, local: SocketAddr::default() }))
     }
 
@@ -97,7 +98,11 @@ impl Net {
     ) -> io::Result<Key> {
         let node = match bound {
             Some(key) => self.unix.sockets.get(key).ok_or_else(errno::bad_descriptor)?.node,
-            None => Net::actor(k)?,
+            None => {
+                let node = Net::actor(k)?;
+                self.may_open(k, node)?;
+                node
+            }
         };
         let key = match self.unix.names.find(node, address)? {
             Holder::Listener(key) => key,
@@ -134,10 +139,15 @@ impl Net {
     }
 
     /// accept(2).
-    pub fn accept_unix(&mut self, key: Key) -> Poll<io::Result<(Key, SocketAddr)>> {
-        let Some(listener) = self.unix.listeners.get_mut(key) else {
+    pub fn accept_unix(&mut self, k: &mut Kernel, key: Key) -> Poll<io::Result<(Key, SocketAddr)>> {
+        let Some(listener) = self.unix.listeners.get(key) else {
             return Poll::Ready(Err(errno::bad_descriptor()));
         };
+        if !listener.queue.is_empty() {
+            let node = listener.node;
+            self.may_open(k, node)?;
+        }
+        let Some(listener) = self.unix.listeners.get_mut(key) else { return Poll::Pending };
         let Some(stream) = listener.queue.pop_front() else { return Poll::Pending };
         let Some(st) = self.unix.streams.get_mut(stream) else {
             return Poll::Ready(Err(errno::bad_descriptor()));
@@ -151,8 +161,9 @@ impl Net {
     }
 
     /// socketpair(2).
-    pub fn unix_pair(&mut self, k: &Kernel) -> io::Result<(Key, Key)> {
+    pub fn unix_pair(&mut self, k: &mut Kernel) -> io::Result<(Key, Key)> {
         let node = Net::actor(k)?;
+        self.may_open_two(k, node)?;
         Ok(self.unix_ends(node, SocketAddr::default(), SocketAddr::default()))
     }
 

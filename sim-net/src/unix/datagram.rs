@@ -29,7 +29,7 @@ pub(super) struct Datagram {
     pub watched: bool,
     queue: VecDeque<Packet>,
     /// How much memory of ours lies in queues.
-    sent: usize,
+    pub sent: usize,
     /// Who found our queue full.
     waiting: Vec<Key>,
     pub readers: Waiters,
@@ -70,8 +70,9 @@ impl Datagram {
 
 impl Net {
     /// socket(2).
-    pub fn unix_datagram(&mut self, k: &Kernel) -> io::Result<Key> {
+    pub fn unix_datagram(&mut self, k: &mut Kernel) -> io::Result<Key> {
         let node = Net::actor(k)?;
+        self.may_open(k, node)?;
         Ok(self.unix.datagrams.insert(Datagram {
             node,
             local: SocketAddr::default(),
@@ -89,7 +90,9 @@ impl Net {
     }
 
     /// socketpair(2).
-    pub fn unix_datagram_pair(&mut self, k: &Kernel) -> io::Result<(Key, Key)> {
+    pub fn unix_datagram_pair(&mut self, k: &mut Kernel) -> io::Result<(Key, Key)> {
+        let node = Net::actor(k)?;
+        self.may_open_two(k, node)?;
         let (first, second) = (self.unix_datagram(k)?, self.unix_datagram(k)?);
         for (socket, peer) in [(first, second), (second, first)] {
             self.datagram(socket)?.peer = Some((peer, SocketAddr::default()));

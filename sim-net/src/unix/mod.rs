@@ -51,6 +51,17 @@ impl Unix {
         self.names.clear();
     }
 
+    /// How many sockets a node has, and how many bytes wait in them.
+    pub fn held(&self, node: NodeId) -> (u64, u64) {
+        let streams = self.streams.iter().filter(|(_, s)| s.node == node && s.listener == Key::NONE);
+        let of_streams = streams.map(|(_, s)| s.sent as u64);
+        let of_datagrams = self.datagrams.iter().filter(|(_, d)| d.node == node).map(|(_, d)| d.sent as u64);
+        let (n, bytes) = of_streams.chain(of_datagrams).fold((0, 0), |(n, sum), sent| (n + 1, sum + sent));
+        let sockets = self.sockets.iter().filter(|(_, s)| s.node == node).count();
+        let listeners = self.listeners.iter().filter(|(_, l)| l.node == node).count();
+        (n + (sockets + listeners) as u64, bytes)
+    }
+
     fn each_waiters(&mut self, mine: impl Fn(NodeId) -> bool, dropped: &mut Vec<Waker>) {
         for key in keys(&self.listeners, |l| mine(l.node)) {
             self.listeners.get_mut(key).into_iter().for_each(|l| l.acceptors.take(dropped));

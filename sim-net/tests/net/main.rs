@@ -8,6 +8,7 @@ mod connect;
 mod data;
 mod death;
 mod faults;
+mod limits;
 mod links;
 mod memory;
 mod names;

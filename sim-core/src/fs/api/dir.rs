@@ -83,6 +83,7 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref();
     let entries = call(|fs, k| {
         let seed = k.seed;
+        fs.may_open(k)?;
         let (volume, ..) = fs.here(k)?;
         let dir = volume.lookup(bytes(path), true)?;
         let names = volume.list(dir, seed)?;

@@ -116,5 +116,5 @@ impl UnixListener {
 }
 
 fn accept(net: &mut Net, k: &mut Kernel, key: Key) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-    net.accept_unix(key).map_ok(|(stream, remote)| (UnixStream::new(k, stream), remote))
+    net.accept_unix(k, key).map_ok(|(stream, remote)| (UnixStream::new(k, stream), remote))
 }
