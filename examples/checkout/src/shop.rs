@@ -113,12 +113,14 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
             (Shopper::new(customer, shop.told.clone()), sim.node(&format!("shopper-{customer}")));
         node.spawn(shopper.shop(Shopper::operations(node)));
     }
-    if let Some(swarm) = options.faults.of(chaos::swarm(&shop.gateway)) {
-        sim.nemesis(swarm);
-    }
+    let swarm = options.faults.of(chaos::swarm(&shop.gateway));
+    let calm = swarm.is_none();
+    swarm.into_iter().for_each(|swarm| sim.nemesis(swarm));
 
     sim.phase("the chaos is over", CHAOS.end).await;
-    chaos::end(sim).await;
+    if !calm {
+        chaos::end(sim).await;
+    }
     let customer = Shopper::new(LATE_CUSTOMER, shop.told.clone());
     let tried = sim.node("late-shopper").spawn(goes_through(sim, customer)).await;
     if !tried.unwrap_or(false) {
