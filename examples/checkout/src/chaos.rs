@@ -22,6 +22,8 @@ pub fn swarm(gateway: &Gateway) -> Swarm {
     Swarm::default()
         .during(CHAOS)
         .tolerate_of(WORKERS, Tolerance::new().down(1))
+        // A service that loses its disk has lost its promises.
+        .without(["wipe"])
         .with(OfGateway(gateway.clone()))
 }
 

@@ -40,7 +40,7 @@ pub const NOTHING_LOST: &str = "nothing acknowledged is lost";
 pub const NOTHING_INVENTED: &str = "what is recovered was written";
 
 /// All of them, in the order of the report.
-pub const ALL: [&str; 12] = [
+pub const ALL: [&str; 14] = [
     MONEY_CONSERVED,
     CHARGED_ONCE,
     STOCK_CONSERVED,
@@ -53,6 +53,8 @@ pub const ALL: [&str; 12] = [
     PAID_OR_COMPENSATED,
     TOLD_THE_TRUTH,
     EVERYBODY_IS_TOLD,
+    NOTHING_LOST,
+    NOTHING_INVENTED,
 ];
 
 /// Has every change of the stock and of the bank's books looked at.
@@ -97,12 +99,12 @@ fn check_bank(sim: Sim, bank: &Bank, before: Cents) {
 
 /// Whether every order has come to its end, and its customer knows.
 pub fn settled(shop: &Shop) -> bool {
-    shop.orders.read(|orders| orders.values().all(|order| order.told))
+    shop.orders.entries.read(|orders| orders.values().all(|order| order.told))
 }
 
 /// Checks every order's end against the books of the others.
 pub fn check_ends(sim: Sim, shop: &Shop) {
-    let orders = shop.orders.read(Clone::clone);
+    let orders = shop.orders.entries.read(Clone::clone);
     let mut earned = 0;
     for (&id, order) in &orders {
         let reserved = shop.stock.read(|stock| stock.reservations.get(&id).map(|r| r.state));

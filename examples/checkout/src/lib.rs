@@ -7,7 +7,9 @@
 //! | [`catalog`] | stock, prices, reservations |
 //! | [`payment`], [`gateway`] | the ledger with its idempotency keys, behind HTTP (axum), and the bank behind it |
 //! | [`notification`] | tells customers how their orders ended |
-//! | [`protocol`], [`deadline`], [`store`] | what they say to each other, how long for, and where they keep their state |
+//! | [`protocol`], [`deadline`] | what they say to each other, and how long for |
+//! | [`journal`], [`wal`], [`store`] | where they keep their state: in a write-ahead log, or in memory that is handed over |
+//! | [`witness`] | an oracle of what a log has acknowledged |
 //! | [`shop`] | which nodes there are, and the course of a run: **start reading here** |
 //! | [`shopper`] | the customers: what is asked of the shop |
 //! | [`chaos`] | what goes wrong: the nemesis, and a bank that does not answer |
@@ -32,6 +34,7 @@ pub mod cli;
 pub mod deadline;
 pub mod gateway;
 pub mod invariants;
+pub mod journal;
 pub mod notification;
 pub mod order;
 pub mod payment;

@@ -5,16 +5,17 @@ use crate::catalog::{Catalog, Stock};
 use crate::chaos::{self, CHAOS};
 use crate::gateway::{Bank, Gateway};
 use crate::invariants::{self, Leaders};
+use crate::journal::Seen;
 use crate::notification::{Notification, Sent};
-use crate::order::{OrderService, OrderWorker, Orders, WORKERS};
-use crate::payment::{Ledger, Payment};
+use crate::order::{Order, OrderService, OrderWorker, WORKERS};
+use crate::payment::{self, Payment};
 use crate::protocol::Status;
 use crate::shopper::{SHOPPERS, Shopper, Told};
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
-use sim::Sim;
 use sim::net::NetExt;
 use sim::time::{Duration, sleep};
+use sim::{ExitPolicy, Sim};
 use std::ops::{AddAssign, Range};
 
 /// How many items can be ordered.
@@ -48,15 +49,16 @@ impl AddAssign for Summary {
     }
 }
 
-/// The state of all services, which outlives their processes.
+/// What oracles see of all services. The order service and payment have their state in a log on their disks; the others
+/// hand it over from process to process.
 #[derive(Debug)]
 pub struct Shop {
     /// Of the catalog.
     pub stock: Store<Stock>,
     /// Of the order service.
-    pub orders: Store<Orders>,
+    pub orders: Seen<Order>,
     /// Of the payment service.
-    pub ledger: Store<Ledger>,
+    pub ledger: Seen<payment::State>,
     /// Of the notification service.
     pub sent: Store<Sent>,
     /// Of the bank, which is not ours.
@@ -74,8 +76,8 @@ impl Shop {
         let bank = Store::new(Bank::with_customers(SHOPPERS + 1, 36_000));
         let shop = Shop {
             stock: Store::new(Stock::delivered(shelves)),
-            orders: Store::new(Orders::new()),
-            ledger: Store::new(Ledger::new()),
+            orders: Seen::default(),
+            ledger: Seen::default(),
             sent: Store::new(Sent::new()),
             gateway: Gateway::new(bank.clone()),
             bank,
@@ -83,15 +85,15 @@ impl Shop {
         };
         sim.default_link().latency(LATENCY);
 
-        // A program is called for every process of its node: each gets the stores that the one before it had.
+        // A program is called for every process of its node.
         let stock = shop.stock.clone();
         sim.node("catalog").run(move || Catalog::new(stock.clone(), bug).serve());
         let (ledger, gateway) = (shop.ledger.clone(), shop.gateway.clone());
-        sim.node("payment").run(move || Payment::new(ledger.clone(), gateway.clone(), bug).serve());
+        sim.node("payment").run(move || Payment::run(ledger.clone(), gateway.clone(), bug)).on_exit(AGAIN);
         let sent = shop.sent.clone();
         sim.node("notification").run(move || Notification::new(sent.clone()).serve());
         let orders = shop.orders.clone();
-        sim.node("order").run(move || OrderService::new(orders.clone(), bug).serve());
+        sim.node("order").run(move || OrderService::run(orders.clone(), bug)).on_exit(AGAIN);
         let leaders = Leaders::default();
         for (number, name) in (0..).zip(WORKERS) {
             let leaders = leaders.clone();
@@ -100,6 +102,9 @@ impl Shop {
         shop
     }
 }
+
+/// A service whose disk has failed ends, and is started again.
+const AGAIN: ExitPolicy = ExitPolicy::Restart(Duration::from_millis(300));
 
 /// How long packets take when nothing is wrong.
 pub const LATENCY: Range<Duration> = Duration::from_millis(1)..Duration::from_millis(8);
@@ -135,6 +140,7 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
 
     let ends = |status| {
         shop.orders
+            .entries
             .read(|orders| orders.values().filter(|order| order.step.status() == status).count() as u64)
     };
     Summary {

@@ -1,8 +1,8 @@
 //! Where a service keeps its state.
 //!
-//! A store belongs to the node and not to the process: it is made outside of the program and handed to every
-//! incarnation, so a kill loses what a process had in its memory and nothing that was written here. This is the
-//! place where disks will come.
+//! A store is memory that is made outside of the programs. The catalog and the notification service hand theirs over to
+//! every incarnation, so a kill loses what a process had in its memory and nothing that was written here. Of those who
+//! keep their state on disk ([`crate::journal`]) it is what oracles look at.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -73,6 +73,16 @@ fn stuck_breaker() {
 }
 
 #[test]
+fn ack_before_sync() {
+    is_found(Bug::AckBeforeSync);
+}
+
+#[test]
+fn no_dir_sync() {
+    is_found(Bug::NoDirSync);
+}
+
+#[test]
 fn skewed_lease() {
     is_found(Bug::SkewedLease);
 }

@@ -102,7 +102,7 @@ async fn an_order_goes_on_where_the_killed_process_left_it(sim: Sim) {
         sim.node("shopper").spawn(async move { shopper.place(ORDER.number, VOUCHER, 2, LONG).await });
     assert_eq!(placed.await.unwrap(), Some(Status::Accepted));
     sleep(Duration::from_millis(300)).await;
-    assert!(matches!(shop.orders.read(|orders| orders[&ORDER].step), Step::Charge(_)));
+    assert!(matches!(shop.orders.entries.read(|orders| orders[&ORDER].step), Step::Charge(_)));
     sim.node("order").restart();
     drop(cut);
     // A lease of the killed process may be good for a term yet; then the customer is told.
@@ -123,7 +123,7 @@ async fn an_order_that_cannot_be_charged_is_compensated(sim: Sim) {
     assert_eq!(placed.await.unwrap(), Some(Status::Accepted));
     sleep(2 * LONG).await;
     assert_eq!(
-        shop.orders.read(|orders| orders[&ORDER].step),
+        shop.orders.entries.read(|orders| orders[&ORDER].step),
         Step::Compensate,
         "as long as payment is away"
     );

@@ -13,8 +13,8 @@ pub use worker::{OrderWorker, WORKERS};
 
 use crate::Bug;
 use crate::deadline::Heed;
+use crate::journal::{Entries, Journal, Seen};
 use crate::protocol::{Cancel, Lead, Lease, OrderId, Place, Query, Status};
-use crate::store::Store;
 use dependency::ATTEMPT;
 use lease::{Leases, TERM};
 use saga::Sagas;
@@ -23,17 +23,16 @@ use sim::spawn;
 use sim::time::{Duration, Instant, sleep, wall};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::io;
 use std::rc::Rc;
 
 /// All orders that were ever accepted.
-pub type Orders = BTreeMap<OrderId, Order>;
+pub type Orders = Entries<Order>;
 
 /// One process of the service.
 #[derive(Clone, Debug)]
 pub struct OrderService {
-    orders: Store<Orders>,
+    orders: Journal<Order>,
     sagas: Rc<Sagas>,
     leases: Rc<Leases>,
     /// What queries are answered from, and when it was taken.
@@ -50,8 +49,16 @@ const A_BATCH: usize = 16;
 const LAG: Duration = Duration::from_millis(15);
 
 impl OrderService {
-    /// A process on this store. It goes on with the orders that an earlier one left unfinished.
-    pub fn new(orders: Store<Orders>, bug: Option<Bug>) -> Self {
+    /// Runs a process, until it ends or its log fails. It goes on with the orders that an earlier one left unfinished.
+    ///
+    /// # Errors
+    /// What the disk says, or if the port is taken.
+    pub async fn run(seen: Seen<Order>, bug: Option<Bug>) -> io::Result<()> {
+        let (orders, writer) = Journal::open("/orders", seen, bug).await?;
+        writer.beside(OrderService::new(orders, bug).serve()).await
+    }
+
+    fn new(orders: Journal<Order>, bug: Option<Bug>) -> Self {
         let sagas = Rc::new(Sagas::new(orders.clone(), bug));
         let service =
             OrderService { orders, sagas, leases: Rc::new(Leases::new()), view: Rc::default(), bug };
@@ -80,12 +87,19 @@ impl OrderService {
     pub async fn serve(self) -> io::Result<()> {
         let (place, cancel, query, lead) = (self.clone(), self.clone(), self.clone(), self);
         Server::new()
-            .on_timely(move |request| ready(place.place(request)))
-            .on_timely(move |Cancel(id)| ready(cancel.cancel(id)))
-            .on_timely(move |Query(id)| ready(query.query(id)))
-            .on_timely(move |request| ready(lead.lead(request)))
+            .on_timely(move |request| place.clone().answer(move |service| service.place(request)))
+            .on_timely(move |Cancel(id)| cancel.clone().answer(move |service| service.cancel(id)))
+            .on_timely(move |Query(id)| query.clone().answer(move |service| service.query(id)))
+            .on_timely(move |request| lead.clone().answer(move |service| service.lead(request)))
             .serve("0.0.0.0:80")
             .await
+    }
+
+    /// Nobody is told anything that is not durable.
+    async fn answer<T>(self, request: impl FnOnce(&Self) -> T) -> T {
+        let answer = request(&self);
+        self.orders.durable().await;
+        answer
     }
 
     fn place(&self, Place { order: id, item, quantity }: Place) -> Status {
@@ -97,23 +111,28 @@ impl OrderService {
             return status;
         }
         let order = Order { item, quantity, step: Step::Reserve, unwanted: false, told: false };
-        self.orders.write(|orders| orders.insert(id, order));
+        self.orders.set(id, Some(order));
         self.pursue(id);
         Status::Accepted
     }
 
     fn pursue(&self, id: OrderId) {
         let sagas = self.sagas.clone();
-        spawn(async move { sagas.pursue(id).await });
+        let orders = self.orders.clone();
+        spawn(async move {
+            // An order that is not durable may never have been.
+            orders.durable().await;
+            sagas.pursue(id).await;
+        });
     }
 
     /// An order can be cancelled until the customer has been charged.
     fn cancel(&self, id: OrderId) -> Option<Status> {
-        self.orders.write(|orders| {
-            let order = orders.get_mut(&id)?;
-            order.unwanted |= matches!(order.step, Step::Reserve | Step::Charge(_));
-            Some(order.step.status())
-        })
+        let order = self.orders.entry(id)?;
+        if matches!(order.step, Step::Reserve | Step::Charge(_)) && !order.unwanted {
+            self.orders.set(id, Some(Order { unwanted: true, ..order }));
+        }
+        Some(order.step.status())
     }
 
     fn query(&self, id: OrderId) -> Option<Status> {
@@ -135,12 +154,10 @@ impl OrderService {
 
     /// A worker wants to lead, and says whom it has told.
     fn lead(&self, Lead { worker, told }: Lead) -> Option<Lease> {
-        if !told.is_empty() {
-            self.orders.write(|orders| {
-                for id in told {
-                    orders.entry(id).and_modify(|order| order.told = true);
-                }
-            });
+        for id in told {
+            if let Some(order) = self.orders.entry(id).filter(|order| !order.told) {
+                self.orders.set(id, Some(Order { told: true, ..order }));
+            }
         }
         let id = self.leases.ask(worker)?;
         let untold = self.orders.read(|orders| {

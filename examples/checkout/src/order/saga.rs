@@ -4,17 +4,17 @@
 //! where the one before it died, and every order comes to an end. Once the customer has been charged the saga only goes
 //! forward; until then, whatever is not known to have succeeded is undone.
 
-use super::Orders;
 use super::dependency::Dependency;
 use super::turns::Turns;
 use crate::Bug;
 use crate::deadline::NoAnswer;
 use crate::invariants;
+use crate::journal::Journal;
 use crate::payment::PaymentClient;
 use crate::protocol::{
     Cents, Charge, Charged, Confirm, Item, OrderId, Refund, Refused, Release, Reserve, Status,
 };
-use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use sim::net::rpc::Client;
 use sim::time::Duration;
 use sim::yield_now;
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use tracing::info;
 
 /// An order, as the service must not forget it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// What is ordered.
     pub item: Item,
@@ -38,7 +38,7 @@ pub struct Order {
 }
 
 /// The step that an order is at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Step {
     /// Goods are being put aside.
     Reserve,
@@ -74,7 +74,7 @@ const STEP_TAKES: Duration = Duration::from_secs(4);
 /// What sagas work with: the orders and the services that they depend on.
 #[derive(Debug)]
 pub(super) struct Sagas {
-    orders: Store<Orders>,
+    orders: Journal<Order>,
     catalog: Dependency<Client>,
     payment: Dependency<PaymentClient>,
     turns: Turns,
@@ -83,7 +83,7 @@ pub(super) struct Sagas {
 }
 
 impl Sagas {
-    pub(super) fn new(orders: Store<Orders>, bug: Option<Bug>) -> Self {
+    pub(super) fn new(orders: Journal<Order>, bug: Option<Bug>) -> Self {
         Sagas {
             orders,
             catalog: Dependency::new(Client::new("catalog:80"), bug),
@@ -114,7 +114,8 @@ impl Sagas {
                 Step::Paid(_) | Step::Compensated | Step::Rejected => break,
             };
             info!("order {id}: {:?}, then {next:?}", order.step);
-            self.change(id, |order| order.step = next);
+            self.orders.set(id, Some(Order { step: next, ..self.order(id) }));
+            self.orders.durable().await;
             if turn.is_some() {
                 drop(turn);
                 // The customer's other orders come first.
@@ -156,9 +157,5 @@ impl Sagas {
 
     fn order(&self, id: OrderId) -> Order {
         self.orders.read(|orders| orders[&id])
-    }
-
-    fn change(&self, id: OrderId, change: impl FnOnce(&mut Order)) {
-        self.orders.write(|orders| orders.get_mut(&id).map(change));
     }
 }

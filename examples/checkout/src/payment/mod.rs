@@ -7,19 +7,21 @@ pub use client::PaymentClient;
 
 use crate::Bug;
 use crate::gateway::Gateway;
+use crate::journal::{Entries, Journal, Seen};
 use crate::protocol::{Busy, Charge, Charged, OrderId, Refund};
-use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use sim::spawn;
 use sim::time::{Duration, timeout};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The ledger: what is known of each order. The order is the idempotency key.
-pub type Ledger = BTreeMap<OrderId, State>;
+pub type Ledger = Entries<State>;
 
 /// How the charge for an order is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum State {
     /// The bank was asked, or is about to be: what it did is not known.
     Pending,
@@ -37,7 +39,7 @@ const BANK_ANSWERS: Duration = Duration::from_millis(600);
 /// One process of the service.
 #[derive(Clone, Debug)]
 pub struct Payment {
-    ledger: Store<Ledger>,
+    ledger: Journal<State>,
     gateway: Gateway,
     bug: Option<Bug>,
     /// The orders about which the bank is being asked.
@@ -47,16 +49,21 @@ pub struct Payment {
 type Asking = Arc<Mutex<BTreeSet<OrderId>>>;
 
 impl Payment {
-    /// A process on this store.
-    pub fn new(ledger: Store<Ledger>, gateway: Gateway, bug: Option<Bug>) -> Self {
-        Payment { ledger, gateway, bug, asking: Arc::default() }
+    /// Runs a process, until it ends or its log fails.
+    ///
+    /// # Errors
+    /// What the disk says, or if the port is taken.
+    pub async fn run(seen: Seen<State>, gateway: Gateway, bug: Option<Bug>) -> io::Result<()> {
+        let (ledger, writer) = Journal::open("/ledger", seen, bug).await?;
+        let payment = Payment { ledger, gateway, bug, asking: Arc::default() };
+        writer.beside(payment.serve()).await
     }
 
     async fn charge(self, Charge { order, amount }: Charge) -> Result<Charged, Busy> {
         let turn = match Turn::take(&self.asking, order) {
             None if self.bug == Some(Bug::DoubleCharge) => {
                 // "Whoever asks again has given up on the first attempt: start afresh."
-                self.ledger.write(|ledger| ledger.remove(&order));
+                self.ledger.set(order, None);
                 None
             }
             None => return Err(Busy),
@@ -68,17 +75,17 @@ impl Payment {
                 Some(State::Declined | State::Cancelled) => return Charged::Declined,
                 // The bank did not answer an earlier attempt, or the process died meanwhile: see what was done.
                 Some(State::Pending) if payment.gateway.has_charged(order).await => {
-                    payment.record(order, State::Paid);
+                    payment.record(order, State::Paid).await;
                     return Charged::Paid;
                 }
                 Some(State::Pending) | None => {}
             }
-            payment.record(order, State::Pending);
+            payment.record(order, State::Pending).await;
             if payment.gateway.charge(order, amount).await {
-                payment.record(order, State::Paid);
+                payment.record(order, State::Paid).await;
                 Charged::Paid
             } else {
-                payment.record(order, State::Declined);
+                payment.record(order, State::Declined).await;
                 Charged::Declined
             }
         })
@@ -91,7 +98,7 @@ impl Payment {
             if payment.state(order).is_some_and(|state| state != State::Cancelled) {
                 payment.gateway.refund(order).await;
             }
-            payment.record(order, State::Cancelled);
+            payment.record(order, State::Cancelled).await;
         })
         .await
     }
@@ -104,17 +111,25 @@ impl Payment {
     ) -> Result<T, Busy> {
         let talk = spawn(async move {
             let _turn = turn;
-            timeout(BANK_ANSWERS, talk(self)).await
+            let ledger = self.ledger.clone();
+            timeout(BANK_ANSWERS, async {
+                let answer = talk(self).await;
+                // What an earlier talk has noted down, and did not wait for.
+                ledger.durable().await;
+                answer
+            })
+            .await
         });
         talk.await.ok().and_then(Result::ok).ok_or(Busy)
     }
 
     fn state(&self, order: OrderId) -> Option<State> {
-        self.ledger.read(|ledger| ledger.get(&order).copied())
+        self.ledger.entry(order)
     }
 
-    fn record(&self, order: OrderId, state: State) {
-        self.ledger.write(|ledger| ledger.insert(order, state));
+    async fn record(&self, order: OrderId, state: State) {
+        self.ledger.set(order, Some(state));
+        self.ledger.durable().await;
     }
 }
 

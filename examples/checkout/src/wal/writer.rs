@@ -4,9 +4,13 @@ use super::recovery::Last;
 use super::{Options, Wal, record, segment, sync_dir};
 use crate::Bug;
 use sim::fs::{self, File, OpenOptions};
+use sim::spawn;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 /// The writer of a log. It is the only one who touches the files.
 #[derive(Debug)]
@@ -61,6 +65,22 @@ impl Writer {
                 return Err(error);
             }
         }
+    }
+
+    /// Runs a service that needs the log, and ends with the first of both that ends.
+    ///
+    /// # Errors
+    /// That of the service, or of the disk.
+    pub async fn beside<T>(self, service: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let mut writes = spawn(self.run());
+        let mut serves = pin!(service);
+        poll_fn(|cx| match Pin::new(&mut writes).poll(cx) {
+            Poll::Ready(Ok(Err(error))) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(Ok(never))) => match never {},
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
+            Poll::Pending => serves.as_mut().poll(cx),
+        })
+        .await
     }
 
     /// Writes what is in the queue: one write, one sync.
