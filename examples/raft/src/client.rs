@@ -10,6 +10,9 @@ use sim::net::rpc;
 use sim::rand;
 use sim::time::{Duration, sleep};
 
+/// How long a client waits before it asks again, about; it waits longer each time.
+const LEAST_PAUSE: Duration = Duration::from_millis(20);
+
 /// A client with a session.
 #[derive(Debug)]
 pub struct Client {
@@ -65,6 +68,7 @@ impl Client {
 
     /// Asks until somebody answers.
     async fn ask(&mut self, ask: Ask) -> Answer {
+        let mut pause = LEAST_PAUSE;
         loop {
             let next = match self.servers[self.leader].call_within(self.attempt, ask).await {
                 Ok(Ok(answer)) => return answer,
@@ -76,7 +80,9 @@ impl Client {
                 }
             };
             self.leader = next.map_or_else(|| self.another(), usize::from);
-            sleep(Duration::from_millis(rand::range(10..60))).await;
+            // Where nobody leads, asking more often does not help.
+            sleep(pause / 2 + Duration::from_micros(rand::range(0..pause.as_micros() as u64))).await;
+            pause = (pause * 2).min(self.attempt / 4);
         }
     }
 

@@ -49,7 +49,7 @@ const fn ms(n: u64) -> Duration {
 /// When faults happen and clients are at work.
 pub const CHAOS: Duration = Duration::from_secs(30);
 /// How often a fault may begin.
-const SLOT: Duration = ms(1_000);
+const SLOT: Duration = ms(750);
 /// The families of faults that this cluster does not stand: a server without its disk is another server, and who the
 /// servers are is fixed.
 pub const NOT_STOOD: [&str; 1] = ["wipe"];
@@ -60,8 +60,8 @@ const CLIENTS: u64 = 4;
 const OPERATIONS: u64 = 20;
 const EVERY: Duration = ms(1_500);
 const KEYS: usize = 3;
-/// A supervisor starts a server again whose disk has failed (systemd's `RestartSec`).
-const RESTART: Duration = ms(100);
+/// After how long a supervisor starts a server again whose disk has failed.
+const RESTART: Duration = ms(300);
 
 /// What differs from run to run besides the faults.
 #[derive(Clone, Debug)]
@@ -88,11 +88,11 @@ impl Knobs {
         let election = ms(one_of(&[1_000, 2_000, 4_000]));
         let raft = Config {
             servers: one_of(&[3, 5]),
-            election: election..election * one_of(&[115, 150, 200]) / 100,
+            election: election..election + one_of(&[ms(100), election / 2, election]),
             pre_vote: rand::chance(3, 4),
             heartbeat: election / one_of(&[4, 6]),
-            batch_delay: one_of(&[Duration::ZERO, ms(5), ms(50), election / 10]),
-            batch: one_of(&[1, 2, 16]),
+            batch_delay: one_of(&[Duration::ZERO, ms(10), election / 20, election / 8]),
+            batch: one_of(&[1, 4, 16]),
             chunk: one_of(&[64, 256, 1_024]),
             bug,
         };
@@ -152,13 +152,16 @@ impl Cluster {
     fn swarm(&self) -> Swarm {
         let names: Vec<String> = (0..self.knobs.raft.servers).map(server_name).collect();
         let minority = (names.len() - 1) / 2;
-        let (watch, servers) = (self.watch.clone(), self.servers.clone());
+        let servers = self.servers.clone();
+        let node = move |server: Option<ServerId>| server.map(|server| servers[usize::from(server)]);
+        let (leading, voting, same) = (self.watch.clone(), self.watch.clone(), node.clone());
         Swarm::default()
             .during(Duration::ZERO..CHAOS)
             .slots_of(SLOT)
             .without(NOT_STOOD)
             .tolerate_of(names, Tolerance::new().down(minority))
-            .prefer(move || watch.leader().map(|leader| servers[usize::from(leader)]))
+            .prefer(move || node(leading.leader()))
+            .prefer(move || same(voting.last_voter()))
     }
 
     /// Whether it gets to work again: somebody leads, a write is done, and everything that was asked is answered.
