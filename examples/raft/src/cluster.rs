@@ -91,8 +91,8 @@ impl Knobs {
             election: election..election + one_of(&[ms(100), election / 2, election]),
             pre_vote: rand::chance(3, 4),
             heartbeat: election / one_of(&[4, 6]),
-            batch_delay: one_of(&[Duration::ZERO, ms(10), election / 20, election / 8]),
-            batch: one_of(&[1, 4, 16]),
+            batch_delay: one_of(&[Duration::ZERO, ms(10), election / 8, election / 4]),
+            batch: one_of(&[1, 1, 4, 16]),
             chunk: one_of(&[64, 256, 1_024]),
             bug,
         };
@@ -153,15 +153,13 @@ impl Cluster {
         let names: Vec<String> = (0..self.knobs.raft.servers).map(server_name).collect();
         let minority = (names.len() - 1) / 2;
         let servers = self.servers.clone();
-        let node = move |server: Option<ServerId>| server.map(|server| servers[usize::from(server)]);
-        let (leading, voting, same) = (self.watch.clone(), self.watch.clone(), node.clone());
+        let watch = self.watch.clone();
         Swarm::default()
             .during(Duration::ZERO..CHAOS)
             .slots_of(SLOT)
             .without(NOT_STOOD)
             .tolerate_of(names, Tolerance::new().down(minority))
-            .prefer(move || node(leading.leader()))
-            .prefer(move || same(voting.last_voter()))
+            .prefer(move || watch.leader().map(|leader| servers[usize::from(leader)]))
     }
 
     /// Whether it gets to work again: somebody leads, a write is done, and everything that was asked is answered.

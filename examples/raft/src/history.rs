@@ -134,7 +134,10 @@ fn after(record: &Record, value: Value) -> Option<Value> {
 mod tests {
     use super::*;
 
-    fn history(operations: &[(Operation, u64, Option<(u64, Value)>)]) -> bool {
+    /// An operation, when it began, and when it was answered and what; in seconds.
+    type Told = (Operation, u64, Option<(u64, Value)>);
+
+    fn history(operations: &[Told]) -> bool {
         let records: Vec<Record> = operations
             .iter()
             .map(|&(operation, begin, end)| Record {

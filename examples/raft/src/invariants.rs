@@ -82,7 +82,6 @@ struct State {
     servers: Vec<Seen>,
     leaders: BTreeMap<Term, ServerId>,
     votes: BTreeMap<(ServerId, Term), ServerId>,
-    last_voter: Option<ServerId>,
     /// Every entry that ever was in a log, and what was before it.
     entries: BTreeMap<Position, (Position, Option<Command>)>,
     /// The terms of the committed entries, from index 1 on.
@@ -151,11 +150,6 @@ impl Watch {
         leading.max_by_key(|(seen, _)| seen.leads).map(|(_, server)| server)
     }
 
-    /// Who has voted last.
-    pub fn last_voter(&self) -> Option<ServerId> {
-        self.state.borrow().last_voter
-    }
-
     /// How many entries are committed, and how many elections were won.
     pub fn counts(&self) -> (u64, u64) {
         let state = self.state.borrow();
@@ -174,7 +168,6 @@ impl State {
             Event::Logged { first, entries } => self.logged(server, first, entries),
             Event::Installed { last, entries } => self.installed(server, last, entries),
             Event::Voted { term, candidate } => {
-                self.last_voter = Some(server);
                 let before = *self.votes.entry((server, term)).or_insert(candidate);
                 let detail = || format!("voted for {before} and for {candidate} in term {term}");
                 (before != candidate).then(|| (VOTES_ONCE, detail()))
