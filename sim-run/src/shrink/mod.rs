@@ -74,6 +74,7 @@ fn search(
         search.pass(Purse::Trade, "pinning", pass::pin);
         search.pass(Purse::Trade, "exchanging", pass::exchange);
         search.pass(Purse::Trade, "flipping wakes", pass::flip);
+        search.pass(Purse::Randomness, "other application randomness", pass::reseed);
         search.pass(Purse::Values, "compressing", pass::compress);
         search.pass(Purse::Values, "shrinking values", pass::values);
         if search.best == before {

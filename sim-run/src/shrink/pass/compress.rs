@@ -79,7 +79,7 @@ fn begin(scenario: &Scenario, fault: &Deviation) -> u64 {
 fn move_fault(scenario: &mut Scenario, slots: &Slots, fault: &Deviation, at: u64) {
     let of_plan = slots.get(&fault.target);
     let free = |slot: &(&u64, &Name)| {
-        *slot.1 == fault.name || !scenario.decisions.get(slot.1).is_some_and(|d| d.kind == Kind::Fault)
+        *slot.1 == fault.name || scenario.decisions.get(slot.1).is_none_or(|d| d.kind != Kind::Fault)
     };
     let slot = of_plan.and_then(|slots| slots.range(..=at.min(fault.at)).rev().find(free));
     let (start, name) = slot.map_or((fault.at, fault.name), |(start, name)| (*start, *name));

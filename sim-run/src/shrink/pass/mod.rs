@@ -7,6 +7,7 @@ mod kinds;
 mod pin;
 mod prune;
 mod repair;
+mod reseed;
 mod values;
 
 pub(super) use compress::compress;
@@ -15,6 +16,7 @@ pub(super) use flip::flip;
 pub(super) use kinds::kinds;
 pub(super) use pin::{pin, slot_of};
 pub(super) use prune::prune;
+pub(super) use reseed::reseed;
 pub(super) use values::values;
 
 #[cfg(test)]

@@ -121,6 +121,20 @@ fn time_is_taken_out_and_instants_are_round() {
 }
 
 #[test]
+fn delays_go_when_other_randomness_does_without_them() {
+    // One draw of application randomness in eight fails by itself.
+    let run = |scenario: &Scenario| {
+        let lucky = mix(scenario.seed).is_multiple_of(8);
+        let delayed = (0..20).all(|number| scenario.decisions.contains_key(&packet(number).name));
+        (read(scenario), (present(scenario, 3) && (lucky || delayed)).then_some(SIGNATURE))
+    };
+    let start = Scenario::new(2, operation(3, 1).into_iter().chain((0..20).map(packet)));
+    assert!(!mix(start.seed).is_multiple_of(8));
+    let found = shrink(2, &start, &run);
+    assert_eq!((found.best.size().operations, found.best.size().others), (1, 0), "{:?}", found.best);
+}
+
+#[test]
 fn a_fault_moves_to_an_earlier_slot() {
     const SLOT: u64 = 2_000_000_000;
     let fault = |slot: u64, value| Deviation {
