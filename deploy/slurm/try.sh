@@ -5,6 +5,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
+chmod 755 "$work"
 started=()
 finish() {
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
@@ -120,9 +121,11 @@ job=$(REPORTS=$work/shards SEEDS=40_000 sbatch --parsable --array=0-7 --cpus-per
     --output="$work/shard-%a.log" --export=ALL "$root/deploy/slurm/sweep.sbatch")
 
 say "job $job; a node is killed once it is at work and a shard is done"
-at_work() { [ -n "$(squeue -h -t running -w n1 -o %i)" ] && ls "$work"/shards/*.jsonl >/dev/null 2>&1; }
+at_work() {
+    lost=$(squeue -h -t running -w n1 -o %K)
+    [ -n "$lost" ] && ls "$work"/shards/*.jsonl >/dev/null 2>&1 && [ ! -e "$work/shards/shard-$lost-of-8.jsonl" ]
+}
 wait_for 300 at_work
-lost=$(squeue -h -t running -w n1 -o %K)
 # The node as a whole: its daemon, the daemons of its steps, and what runs under them.
 daemon=$(cat "$work/slurmd-n1.pid")
 steps=$(pgrep -f "slurmstepd: \[${job}_${lost}\." || true)

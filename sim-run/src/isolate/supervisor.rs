@@ -43,11 +43,14 @@ impl Workers {
 pub(super) fn manage(queue: &Queue, plan: &Plan<'_>, workers: &Workers, to: &Sender<Vec<Message>>) {
     let mut next = queue.take(true);
     while let Some(task) = next.take() {
-        let started = Worker::start(plan.place).and_then(|worker| {
+        let start = || {
+            let worker = Worker::start(plan.place)?;
             let socket = worker.socket.try_clone().map_err(|error| Trouble(error.to_string()))?;
             workers.0.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
             Ok(worker)
-        });
+        };
+        // One that is killed on its way, as by a system that is short of memory, has not begun a seed.
+        let started = start().or_else(|_: Trouble| start()).or_else(|_| start());
         let mut worker = match started {
             Ok(worker) => worker,
             Err(trouble) => {
