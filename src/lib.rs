@@ -57,16 +57,18 @@ pub use sim_core::{
     Resource, Schedule, Sim, Source, Stats, Swarm, Tolerance, Verdict, spawn, spawn_local, spawn_named,
     yield_now,
 };
-pub use sim_core::{Config, Decisions, codec, decision, fault, fs, rand, run, signal, time, workload};
-pub use sim_hooks::{buggify, buggify_knob};
+pub use sim_core::{
+    Config, Decisions, codec, decision, fault, fs, oracle, rand, run, signal, time, workload,
+};
+pub use sim_hooks::{always, buggify, buggify_knob, reachable, sometimes, unreachable};
 /// The same as [`sim_test`], under a name by which rstest knows an asynchronous test: `#[rstest] #[case(1)] #[sim::test]`.
 pub use sim_macros::sim_test as test;
 pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};
 pub use sim_run::{
-    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Likelihood, Note, OpExt, Run, Seeds,
-    Shrunk, Size, Sweep, SweepReport, Token, Unshrunk, sweep,
+    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Likelihood, Missing, Note, OpExt, Run,
+    Seeds, Shrunk, Size, Sweep, SweepReport, Token, Unshrunk, VACUOUS_AFTER, sweep,
 };
 
 /// The names of all families of faults, in their order: what [`Swarm::only`] and [`Swarm::without`] take. In a run,
@@ -87,6 +89,7 @@ pub mod prelude {
     pub use crate::fs::DiskExt;
     pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
     pub use crate::{JoinHandle, JoinSet, Node, Op, OpExt, Ops, Sim, Swarm, Tolerance, sim_test, spawn};
+    pub use crate::{always, reachable, sometimes};
     pub use std::time::Duration;
 
     /// A result whose error can be anything that displays itself: what the body of a test may return.

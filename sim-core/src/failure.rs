@@ -14,6 +14,10 @@ pub enum FailureKind {
     Error,
     /// A named invariant did not hold.
     Invariant,
+    /// An `always!` did not hold.
+    Always,
+    /// An `unreachable!` was reached.
+    Unreachable,
     /// The program of a node returned an error.
     Program,
     /// Nothing is ready, nothing is due, and the body has not ended.
@@ -41,6 +45,8 @@ impl FailureKind {
             FailureKind::Panic => "panic",
             FailureKind::Error => "error",
             FailureKind::Invariant => "invariant",
+            FailureKind::Always => "always",
+            FailureKind::Unreachable => "unreachable",
             FailureKind::Program => "program",
             FailureKind::Deadlock => "deadlock",
             FailureKind::TimeLimit => "time-limit",

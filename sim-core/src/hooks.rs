@@ -1,16 +1,20 @@
-//! The answer of a simulation to `sim_hooks::buggify!`.
+//! The answers of a simulation to the macros of `sim-hooks`.
 
 use crate::decision::{Kind, Name, root};
 use crate::hash::{below, h, text};
 use crate::world;
-use sim_hooks::Site;
+use sim_hooks::{Simulator, Site};
 
 /// One run in so many has a site active, and an active one fires one time in so many.
 const RARITY: u64 = 4;
 
 /// Has the macros of `sim-hooks` ask this crate.
 pub(crate) fn install() {
-    sim_hooks::install(decide);
+    sim_hooks::install(Simulator {
+        runs_here: || world::try_with(|_| ()).is_some(),
+        decide,
+        observe: crate::oracle::observe,
+    });
 }
 
 fn decide(site: Site) -> bool {

@@ -11,6 +11,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::fault::{Aspect, FaultLog};
 use crate::hash::{BuildMix, Map, chain, mix};
 use crate::node::{Exited, Machine, NodeId};
+use crate::oracle::Claims;
 use crate::outcome::Stats;
 use crate::slab::Key;
 use crate::trace::{Event, Log};
@@ -87,6 +88,7 @@ pub struct Kernel {
     listed: Vec<Deviation>,
     pub(crate) faults: FaultLog,
     pub(crate) clients: Clients,
+    pub(crate) claims: Claims,
     exited: Vec<Exited>,
     /// A failure or the return of a program waits to be looked at.
     attention: bool,
@@ -134,6 +136,7 @@ impl Kernel {
             listed: Vec::new(),
             faults: FaultLog::new(),
             clients: Clients::new(),
+            claims: Claims::new(),
             exited: Vec::new(),
             attention: false,
             wakes_seen: 0,
@@ -173,6 +176,7 @@ impl Kernel {
         };
         self.faults.reset();
         self.clients.reset();
+        self.claims.reset();
         self.exited.clear();
         self.attention = false;
         self.wakes_seen = waker::wakes_left();

@@ -8,6 +8,7 @@
 //! | [`time`] | virtual time as nodes see it: sleeps, timeouts, intervals |
 //! | `executor` | tasks, wakers, schedules, the CPU model |
 //! | [`fault`] | the fault log, families of faults, the nemesis that plans them |
+//! | [`oracle`] | what judges a run besides its panics |
 //! | `node` | machines and processes, their life and death |
 //! | [`fs`] | the disk of each node, and what a power cut leaves of it |
 //! | [`trace`] | the log of events |
@@ -45,6 +46,7 @@ mod hooks;
 pub mod host;
 pub mod kernel;
 mod node;
+pub mod oracle;
 mod outcome;
 pub mod panics;
 pub mod rand;

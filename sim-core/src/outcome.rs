@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::fault::Fault;
+use crate::oracle::Seen;
 use crate::trace::Log;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -20,6 +21,8 @@ pub struct Outcome<T> {
     pub stats: Stats,
     /// Every injected or vetoed fault, in the order of their start.
     pub faults: Vec<Fault>,
+    /// What was seen of what the code claims, by claim and name.
+    pub claims: Vec<Seen>,
     /// Events and deviations, if the configuration asked for them.
     pub log: Option<Log>,
     /// What the reader should know although the run did not fail, such as wakes from other threads.
@@ -53,6 +56,10 @@ pub struct Stats {
     pub faults: u64,
     /// Faults that were planned and vetoed.
     pub vetoes: u64,
+    /// Nemeses that were let loose.
+    pub nemeses: u64,
+    /// Loops of operations, of clients.
+    pub clients: u64,
     /// Operations of clients that took place.
     pub ops: u64,
     /// Those of which the test said that they succeeded.
@@ -79,6 +86,8 @@ impl Stats {
         deaths: 0,
         faults: 0,
         vetoes: 0,
+        nemeses: 0,
+        clients: 0,
         ops: 0,
         ops_succeeded: 0,
         foreign_wakes: 0,
@@ -101,6 +110,8 @@ impl AddAssign for Stats {
         self.deaths += other.deaths;
         self.faults += other.faults;
         self.vetoes += other.vetoes;
+        self.nemeses += other.nemeses;
+        self.clients += other.clients;
         self.ops += other.ops;
         self.ops_succeeded += other.ops_succeeded;
         self.foreign_wakes += other.foreign_wakes;

@@ -508,7 +508,8 @@ impl World {
         }
         let now = Duration::from_nanos(kernel.now());
         let (trace, faults, log) = (kernel.trace(), kernel.faults.take(), kernel.take_log());
-        Outcome { result, trace, now, stats, faults, log, notes }
+        let claims = kernel.claims.seen();
+        Outcome { result, trace, now, stats, faults, claims, log, notes }
     }
 
     /// Takes everything down. Nothing that a destructor does now has an effect, and a panic in one is not a finding:

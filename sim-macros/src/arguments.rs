@@ -8,7 +8,8 @@ use syn::{Error, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Token};
 
 use crate::{schedule, span_of_time};
 
-const ALLOWED: &str = "`seeds`, `time_limit`, `schedule`, `isolate`, `check_determinism` and `crate`";
+const ALLOWED: &str =
+    "`seeds`, `time_limit`, `schedule`, `isolate`, `check_determinism`, `vacuous_after` and `crate`";
 
 /// The arguments, checked.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub(crate) struct Arguments {
     pub(crate) schedule: Option<String>,
     pub(crate) thread: bool,
     pub(crate) check_determinism: bool,
+    pub(crate) vacuous_after: Option<u64>,
     pub(crate) facade: Option<Path>,
 }
 
@@ -97,6 +99,10 @@ impl Arguments {
                     false => true,
                     true => value::<LitBool>(name, input, "check_determinism = true")?.value,
                 };
+            }
+            "vacuous_after" => {
+                self.vacuous_after =
+                    Some(value::<LitInt>(name, input, "vacuous_after = 1000")?.base10_parse()?);
             }
             "crate" => self.facade = Some(value(name, input, "crate = ::sim")?),
             other => {
@@ -189,12 +195,13 @@ mod tests {
     fn every_argument_is_read() {
         let arguments = Arguments::parse(quote! {
             seeds = 0x10..5_000, time_limit = "1h30m", schedule = "pct(3, 100)", isolate = "thread",
-            check_determinism, crate = ::other::sim,
+            check_determinism, vacuous_after = 1_000, crate = ::other::sim,
         })
         .unwrap();
         assert_eq!(arguments.seeds, Some(Seeds::Range(16, 5000)));
         assert_eq!(arguments.time_limit, Some(Duration::from_secs(5400)));
         assert_eq!(arguments.schedule.as_deref(), Some("pct(3, 100)"));
+        assert_eq!(arguments.vacuous_after, Some(1000));
         assert!(arguments.thread && arguments.check_determinism && arguments.facade.is_some());
         assert_eq!(Arguments::parse(quote!(seeds = 7)).unwrap().seeds, Some(Seeds::Count(7)));
         assert!(!Arguments::parse(quote!(check_determinism = false)).unwrap().check_determinism);

@@ -63,6 +63,7 @@ fn spec(arguments: &Arguments, function: &Function, private: &TokenStream) -> To
     let schedule = option(arguments.schedule.as_ref().map(|schedule| quote!(#schedule)));
     let (thread, check_determinism) = (arguments.thread, arguments.check_determinism);
     let should_panic = function.item.attrs.iter().any(|attribute| attribute.path().is_ident("should_panic"));
+    let vacuous_after = option(arguments.vacuous_after.map(|runs| quote!(#runs)));
     let record = record(arguments, function, name, &line);
     quote! {
         const SPEC: #private::TestSpec = #private::TestSpec {
@@ -81,6 +82,7 @@ fn spec(arguments: &Arguments, function: &Function, private: &TokenStream) -> To
             check_determinism: #check_determinism,
             should_panic: #should_panic,
             manifest: ::core::option_env!("CARGO_MANIFEST_DIR"),
+            vacuous_after: #vacuous_after,
             record: #record,
         };
     }

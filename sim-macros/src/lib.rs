@@ -31,6 +31,7 @@ use proc_macro::TokenStream;
 /// | `schedule = "fifo"` | how the next task is chosen: `portfolio`, `fifo`, `random`, `pos`, `pct`, `pct(DEPTH,LENGTH)` | `"portfolio"` |
 /// | `isolate = "thread"` | where a run happens: in a `process` or on a `thread` of its own | `"process"` |
 /// | `check_determinism` | every seed is run twice and the traces compared, instead of one in 64 | off |
+/// | `vacuous_after = 1000` | from how many runs on the test fails because of what no run has seen, such as a `sometimes!` | 100 |
 /// | `crate = path` | where the facade is | `::sim` |
 ///
 /// All parameters are optional. The first may be the simulation, `sim: Sim`; each other one needs

@@ -12,6 +12,7 @@
 //! | `run` | one run and its outcome on the wire |
 //! | `shrink` | [`Shrunk`]: the smallest run that fails in the same way |
 //! | `regressions` | saved runs beside the tests |
+//! | `vacuity` | whether many runs tested anything |
 //! | `token` | [`Token`]: a run as text |
 //! | `remote` | a test at the command of `cargo sim` |
 //! | `diverge` | where two runs of a seed part |
@@ -40,6 +41,7 @@ mod shrink;
 mod sweep;
 mod test;
 mod token;
+mod vacuity;
 
 pub use builder::Builder;
 pub use draw::OpExt;
@@ -48,6 +50,7 @@ pub use seeds::{InvalidSeeds, Seeds};
 pub use shrink::{Likelihood, Shrunk, Size, Unshrunk};
 pub use sweep::{FailedRun, Group, Note, Sweep, SweepReport, sweep};
 pub use token::{InvalidToken, Token};
+pub use vacuity::{Missing, VACUOUS_AFTER};
 
 /// Where a run happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sim_core::oracle::Seen;
 use sim_core::{
     Config, Decisions, Failure, FailureKind, Fault, Log, Outcome, Schedule, Sim, Source, Stats, codec,
 };
@@ -28,6 +29,8 @@ pub struct Run<T> {
     pub stats: Stats,
     /// Every injected or vetoed fault, in the order of their start.
     pub faults: Vec<Fault>,
+    /// What was seen of what the code claims with `always!`, `sometimes!` and the others.
+    pub claims: Vec<Seen>,
     /// Remarks of the simulator, such as wakes from foreign threads.
     pub notes: Vec<String>,
     /// What it printed, shortened in the middle; empty where it ran as a thread.
@@ -39,7 +42,7 @@ impl Run<()> {
     pub(crate) fn of_failure(seed: u64, trace: u64, failure: Failure, faults: Vec<Fault>) -> Run<()> {
         let now = failure.at;
         let (stats, notes, output) = Default::default();
-        Run { seed, result: Err(failure), trace, now, stats, faults, notes, output }
+        Run { seed, result: Err(failure), trace, now, stats, faults, notes, claims: Vec::new(), output }
     }
 }
 
@@ -51,6 +54,7 @@ pub(crate) struct Wire<T> {
     pub(crate) now: Duration,
     pub(crate) stats: Stats,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) claims: Vec<Seen>,
     pub(crate) notes: Vec<String>,
     pub(crate) log: Option<Log>,
 }
@@ -146,7 +150,7 @@ impl Shape {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(message)) => Err(failure_of_body(site, message, outcome.now)),
         };
-        let Outcome { trace, now, stats, faults, mut log, mut notes, .. } = outcome;
+        let Outcome { trace, now, stats, faults, claims, mut log, mut notes, .. } = outcome;
         if trial.is_some() {
             let mut log = log.unwrap_or_default();
             for entry in &mut log.entries {
@@ -159,7 +163,7 @@ impl Shape {
             log = log.filter(|_| self.record);
             check_fit(saved, asked, &mut result, now, &mut notes);
         }
-        encode(&Wire { result, trace, now, stats, faults, notes, log })
+        encode(&Wire { result, trace, now, stats, faults, claims, notes, log })
     }
 }
 
@@ -250,6 +254,7 @@ impl<T: DeserializeOwned> Wire<T> {
             now: Duration::ZERO,
             stats: Stats::default(),
             faults: Vec::new(),
+            claims: Vec::new(),
             notes: Vec::new(),
             log: None,
         }
@@ -293,13 +298,13 @@ impl<T: DeserializeOwned> Wire<T> {
     }
 
     pub(crate) fn into_run(self, seed: u64, output: String) -> Run<T> {
-        let Wire { result, trace, now, stats, faults, notes, .. } = self;
-        Run { seed, result, trace, now, stats, faults, notes, output }
+        let Wire { result, trace, now, stats, faults, claims, notes, .. } = self;
+        Run { seed, result, trace, now, stats, faults, claims, notes, output }
     }
 
     pub(crate) fn into_outcome(self) -> Outcome<T> {
-        let Wire { result, trace, now, stats, faults, notes, log } = self;
-        Outcome { result, trace, now, stats, faults, log, notes }
+        let Wire { result, trace, now, stats, faults, claims, notes, log } = self;
+        Outcome { result, trace, now, stats, faults, claims, log, notes }
     }
 }
 

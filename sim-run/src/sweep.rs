@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sim_core::oracle::Seen;
 use sim_core::{Failure, Schedule, Sim, Stats, hash};
 
 use crate::isolate::{self, Assignment, Limits, Place, Plan, SHORT, Trouble, Twice, Work};
@@ -14,6 +15,7 @@ use crate::progress::Progress;
 use crate::run::{Run, Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
 use crate::shrink::{Shrunk, Unshrunk, shrink_run};
+use crate::vacuity::{Missing, Tally, VACUOUS_AFTER, function_of};
 use crate::{Isolate, Seeds};
 
 /// Prepares a sweep: the same body over many seeds, each in a process of its own.
@@ -44,6 +46,9 @@ pub struct Sweep<'f, T> {
     progress: Option<bool>,
     stop_after: Option<u64>,
     shrink: bool,
+    vacuous_after: u64,
+    expected: Vec<String>,
+    faults: bool,
     on_run: Option<OnRun<'f, T>>,
 }
 
@@ -62,6 +67,9 @@ pub fn sweep<'f, T>(seeds: impl Into<Seeds>) -> Sweep<'f, T> {
         progress: None,
         stop_after: None,
         shrink: false,
+        vacuous_after: VACUOUS_AFTER,
+        expected: Vec::new(),
+        faults: false,
         on_run: None,
     }
 }
@@ -143,6 +151,30 @@ impl<'f, T> Sweep<'f, T> {
         self
     }
 
+    /// From how many runs on the sweep fails as vacuous where it misses something; default [`VACUOUS_AFTER`].
+    ///
+    /// It misses operations that succeed, where clients had some to do; faults, where a nemesis was let loose; each
+    /// `sometimes!` that never held and each `reachable!` that was never reached, of those that a run looked at and of those
+    /// in the function that calls the sweep.
+    pub fn vacuous_after(mut self, runs: u64) -> Self {
+        self.vacuous_after = runs;
+        self
+    }
+
+    /// Every `sometimes!` and `reachable!` below this path is to be seen, whether a run comes by it or not: a module or a
+    /// crate, such as `"shop::order"`. Elsewhere than on Linux, Android and FreeBSD nothing is known of those that no run
+    /// comes by.
+    pub fn expects(mut self, path: impl Into<String>) -> Self {
+        self.expected.push(path.into());
+        self
+    }
+
+    /// Some run is to meet a fault of a nemesis: without this a sweep whose body lets none loose may be meant so.
+    pub fn expects_faults(mut self) -> Self {
+        self.faults = true;
+        self
+    }
+
     /// Calls `f` with each run, in the order of the seeds, in this process; in the workers of later sweeps too, which come
     /// by here again, as far as 64 MiB of runs go.
     pub fn on_run(mut self, f: impl FnMut(&Run<T>) + 'f) -> Self {
@@ -164,7 +196,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         Fut: Future<Output = T> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, assignment| shape.run(assignment, &body, Ok, &site(here)))
+        let function = function_of(&body);
+        self.conduct(here, function, |shape, assignment| shape.run(assignment, &body, Ok, &site(here)))
     }
 
     /// As [`run`](Sweep::run); an error that the body returns is the failure of its run.
@@ -179,7 +212,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         Fut: Future<Output = Result<T, E>> + 'static,
     {
         let here = Location::caller();
-        self.conduct(here, |shape, assignment| {
+        let function = function_of(&body);
+        self.conduct(here, function, |shape, assignment| {
             shape.run(assignment, &body, |result| result.map_err(|error| format!("{error:#}")), &site(here))
         })
     }
@@ -188,6 +222,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
     fn conduct(
         mut self,
         here: &Location<'_>,
+        function: String,
         run: impl Fn(&Shape, &Assignment<'_>) -> Vec<u8> + Sync,
     ) -> SweepReport {
         check_surroundings("a sweep");
@@ -221,6 +256,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         let mut past = Past::default();
         let mut kept = 0;
         let report = &mut past.report;
+        let mut tally = Tally::default();
         let mut progress = Progress::start(plan.seeds.len(), self.progress);
         let done = isolate::execute(&plan, work, |done| {
             let mut wire: Wire<T> = Wire::of(done.end);
@@ -237,6 +273,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
             }
             let run = wire.into_run(done.seed, done.output);
             report.add(&run);
+            tally.add(&run);
             if let Some(on_run) = &mut self.on_run {
                 on_run(&run);
             }
@@ -259,6 +296,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
             Ok(shrunk) => report.shrunk = shrunk,
             Err(trouble) => panic!("the sweep could not be done: {}", trouble.0),
         }
+        self.expected.push(function);
+        report.missing = tally.missing(&self.expected, self.faults);
+        report.vacuous = report.runs >= self.vacuous_after && !report.missing.is_empty();
+        report.claims = tally.claims();
         place.remember(encode(&past));
         past.report
     }
@@ -297,6 +338,13 @@ pub struct SweepReport {
     pub trace: u64,
     /// What the simulator remarked, such as wakes from foreign threads: one remark of each kind.
     pub notes: Vec<Note>,
+    /// What was to be seen and never was.
+    pub missing: Vec<Missing>,
+    /// Whether there were enough runs to say that the sweep tests nothing, or too little, because of what is missing: it has
+    /// failed then, whatever its runs did.
+    pub vacuous: bool,
+    /// What was seen of what the code claims, over all runs.
+    pub claims: Vec<Seen>,
     /// Sum over all runs.
     pub stats: Stats,
     /// Virtual time of all runs together.
@@ -363,6 +411,11 @@ pub struct Group<'r> {
 }
 
 impl SweepReport {
+    /// Whether no run failed and the sweep is not vacuous.
+    pub fn is_clean(&self) -> bool {
+        self.failures.is_empty() && !self.vacuous
+    }
+
     /// Failures by signature: the most frequent first, then by signature.
     pub fn groups(&self) -> Vec<Group<'_>> {
         let mut groups: Vec<Group<'_>> = Vec::new();

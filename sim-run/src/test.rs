@@ -16,6 +16,7 @@ use crate::remote::Orders;
 use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
 use crate::shrink::{replay_tokens, shrink_run};
+use crate::vacuity::{Missing, Tally, VACUOUS_AFTER};
 use crate::{Isolate, Note, Seeds, Shrunk, Token, Unshrunk};
 
 /// Runs of a test that does not say how many.
@@ -30,6 +31,7 @@ const LOG: usize = 8;
 const SHORT_MESSAGE: usize = 3;
 const SHORT_DETAILS: usize = 2;
 const SENTENCES: usize = 6;
+const MISSING: usize = 20;
 
 /// What the attribute and the compiler say of a test.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,8 @@ pub struct TestSpec {
     pub should_panic: bool,
     /// `CARGO_MANIFEST_DIR`: where the package was when it was compiled.
     pub manifest: Option<&'static str>,
+    /// `vacuous_after`.
+    pub vacuous_after: Option<u64>,
     /// All that tools want to know of the test, as text that they find in the program.
     pub record: &'static str,
 }
@@ -132,11 +136,13 @@ where
     {
         panic!("{report}");
     }
-    let mut notes = Vec::new();
-    let Some((index, mut run)) = first_failure(&plan, work, alone, settings.budget, &mut notes) else {
+    let (mut notes, mut tally) = (Vec::new(), Tally::default());
+    let Some((index, mut run)) = first_failure(&plan, work, alone, settings.budget, &mut notes, &mut tally)
+    else {
         for note in notes {
             eprintln!("sim: note on the test {name}, {note}");
         }
+        spec.check_vacuity(&name, plan.seeds.len(), &tally);
         return;
     };
     if let Err(failure) = &mut run.result
@@ -257,13 +263,14 @@ fn first_saved_failure(
     Some(report.text())
 }
 
-/// The first run that fails; what was remarked of those that pass goes to `notes`.
+/// The first run that fails; what was remarked of those that pass goes to `notes`, what they saw to `tally`.
 fn first_failure(
     plan: &Plan<'_>,
     work: &Work<'_>,
     alone: bool,
     budget: Option<Duration>,
     notes: &mut Vec<Note>,
+    tally: &mut Tally,
 ) -> Option<(u64, Run<()>)> {
     let (mut index, mut failed) = (0, None);
     let clock = Progress::start(0, Some(false));
@@ -276,6 +283,7 @@ fn first_failure(
             return ControlFlow::Break(());
         }
         Note::add(notes, &run);
+        tally.add(&run);
         index += 1;
         match budget.is_some_and(|budget| clock.elapsed() >= budget) {
             true => ControlFlow::Break(()),
@@ -336,6 +344,23 @@ impl TestSpec {
         }
     }
 
+    /// # Panics
+    /// If the runs were many and have not seen what they were to see.
+    #[track_caller]
+    fn check_vacuity(&self, name: &str, runs: u64, tally: &Tally) {
+        let missing = tally.missing(&[format!("{}::{}", self.module, self.name)], false);
+        if missing.is_empty() {
+            return;
+        }
+        let many = self.vacuous_after.unwrap_or(VACUOUS_AFTER);
+        assert!(runs < many, "{}", vacuous(name, runs, &missing));
+        for what in missing {
+            eprintln!(
+                "sim: note on the test {name}: in {runs} runs {what}; from {many} runs on it fails as vacuous for that"
+            );
+        }
+    }
+
     /// What runs this test alone.
     fn command(&self, name: &str) -> String {
         let Some(package) = self.package else {
@@ -356,6 +381,20 @@ impl TestSpec {
         let parts = self.file.split(['/', '\\']).map(|part| part.trim_end_matches(".rs"));
         parts.rev().find(|part| part.replace('-', "_") == target).unwrap_or(target)
     }
+}
+
+/// The report of a test that passes and should not.
+fn vacuous(name: &str, runs: u64, missing: &[Missing]) -> String {
+    let mut text = format!(
+        "test {name} is vacuous: its {runs} runs passed, but what they were to see they never saw\n\n"
+    );
+    lines(&mut text, "  ", &missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), MISSING);
+    text.push_str("  signature: vacuous\n\n");
+    let _ = write!(
+        text,
+        "  Have it see them, take out what it cannot see, or say `vacuous_after` with more runs than it has"
+    );
+    text
 }
 
 /// A failure, for people.

@@ -146,6 +146,7 @@ impl<B> Default for Options<B> {
 /// Exit codes besides 0.
 const USAGE: u8 = 2;
 const FAILED: u8 = 100;
+const VACUOUS: u8 = 111;
 
 /// Does what the arguments ask for; the first of them is the program.
 ///
@@ -198,5 +199,9 @@ fn run<S: System>(request: &Request<S::Bug>) -> ExitCode {
     let swept =
         sweep.on_run(|run: &Run<S::Summary>| report.add(run)).run(|sim| S::run(sim, request.options.clone()));
     print!("{}", if request.json { report::json(&swept) } else { report.table(&swept) });
-    if swept.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    match (swept.failures.is_empty(), swept.vacuous) {
+        (false, _) => ExitCode::from(FAILED),
+        (true, true) => ExitCode::from(VACUOUS),
+        (true, false) => ExitCode::SUCCESS,
+    }
 }

@@ -91,6 +91,9 @@ impl<'a, S: System> Report<'a, S> {
                 seeds => row("BROKEN", format!("{invariant}, in {}", seeds_of(seeds)))?,
             }
         }
+        for missing in &swept.missing {
+            row(if swept.vacuous { "VACUOUS" } else { "missing" }, missing.to_string())?;
+        }
         for note in &swept.notes {
             row("note", note.to_string())?;
         }

@@ -110,6 +110,7 @@ impl Sim {
         let until = during.map_or(now.saturating_add(nanos(Swarm::LASTS)), |during| nanos(during.end));
         let first = world::with(|w| {
             let seed = w.kernel().seed;
+            w.kernel().stats().nemeses += 1;
             let mut nemesis = w.nemesis.borrow_mut();
             let number = nemesis.plans.len() as u64;
             let profile = Profile::new(seed, number, swarm.always);

@@ -60,6 +60,7 @@ impl Kernel {
         let before = self.clients.0.entry(node).or_default();
         let number = *before;
         *before += 1;
+        self.stats.clients += 1;
         let name = &*self.machine(node).name;
         match number {
             0 => Client { id: text(name), label: name.into() },
