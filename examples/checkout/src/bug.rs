@@ -86,7 +86,9 @@ impl Planted for Bug {
         match self {
             Bug::DoubleCharge => Some(GATEWAY),
             Bug::SkewedLease => Some("clock"),
-            Bug::AckBeforeSync | Bug::NoDirSync | Bug::TornTail => Some("power-cut"),
+            // What was not synced is lost with the power, and with a sync that fails.
+            Bug::AckBeforeSync => Some("power-cut,fsync-error"),
+            Bug::NoDirSync | Bug::TornTail => Some("power-cut"),
             Bug::RetryFsync => Some("fsync-error"),
             // Whatever keeps the services from each other for long enough shows them.
             Bug::NoCompensation | Bug::StuckBreaker | Bug::SplitSaga => None,

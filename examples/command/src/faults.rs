@@ -22,16 +22,17 @@ impl Faults {
     }
 
     /// This family, or all of a group such as `clock`, and those that are named in the same way; all others are off.
+    /// `power-cut,fsync-error` names two.
     #[must_use]
-    pub fn only(mut self, family: impl Into<String>) -> Faults {
-        self.only.push(family.into());
+    pub fn only(mut self, families: impl AsRef<str>) -> Faults {
+        self.only.extend(names(families.as_ref()).map(String::from));
         self
     }
 
-    /// All of these but one, or but a group such as `clock`.
+    /// All of these but one, or but a group such as `clock`. `power-cut,fsync-error` names two.
     #[must_use]
-    pub fn without(mut self, family: impl Into<String>) -> Faults {
-        self.without.push(family.into());
+    pub fn without(mut self, families: impl AsRef<str>) -> Faults {
+        self.without.extend(names(families.as_ref()).map(String::from));
         self
     }
 
@@ -57,6 +58,11 @@ impl Faults {
         let only = self.only.iter().map(|family| format!(" --only {family}"));
         only.chain(self.without.iter().map(|family| format!(" --without {family}"))).collect()
     }
+}
+
+/// The names in a list with commas.
+pub(crate) fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
 }
 
 /// The groups of families: what the names of several begin with, up to a hyphen.
@@ -101,6 +107,7 @@ mod tests {
         assert_eq!(had(Faults::on()), [true, true, true]);
         assert_eq!(had(Faults::off()), [false, false, false]);
         assert_eq!(had(Faults::on().without("kill").without("dns")), [false, true, false]);
+        assert_eq!(Faults::on().without("kill,dns"), Faults::on().without("kill").without("dns"));
         assert_eq!(had(Faults::on().only("kill").only("loss").without("kill")), [false, true, false]);
     }
 

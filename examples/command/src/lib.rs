@@ -118,7 +118,8 @@ pub trait Planted: Copy + PartialEq + Debug + Sync + 'static {
     fn name(self) -> &'static str;
     /// The signature of the runs that fail because of it.
     fn signature(self) -> String;
-    /// The family of faults without which it never shows, if there is such.
+    /// The family of faults without which it never shows, if there is such; families with commas between them where it
+    /// shows with either.
     fn needs(self) -> Option<&'static str>;
 }
 

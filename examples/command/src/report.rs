@@ -7,7 +7,7 @@ use sim::{Run, SweepReport};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// A line for each planted bug: name, signature, fault family that it needs.
+/// A line for each planted bug: name, signature, fault families that it needs.
 pub(crate) fn list_bugs<B: Planted>() -> String {
     let signature = B::ALL.iter().map(|bug| bug.signature().len()).max().unwrap_or(0);
     let mut lines = String::new();

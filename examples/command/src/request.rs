@@ -1,6 +1,6 @@
 //! What was asked for.
 
-use crate::faults::groups;
+use crate::faults::{groups, names};
 use crate::{Faults, Options, Planted, System};
 use lexopt::prelude::*;
 use sim::Seeds;
@@ -11,10 +11,10 @@ const HELP: &str = "\
   --seeds N|A..B    run the seeds 0 to N-1, or A to B-1 (default 1000)
   --seed S          run one seed, and show its failure in full
   --bug NAME        make a planted mistake; see --list-bugs
-  --list-bugs       one line each: name, expected signature, fault family that it needs or none
+  --list-bugs       one line each: name, expected signature, fault families that it needs or none
   --faults on|off   whether anything goes wrong (default on)
   --only FAMILY     of the families of faults only this one; may be given several times
-  --without FAMILY  leave out a family of faults, or a group; may be given several times
+  --without FAMILY  leave out a family of faults, a group, or several with commas; may be given several times
   --shrink on|off   whether the first failing seed of each kind is shrunk to a story (default on; off with --json)
   --stop-after N    end the sweep with so many failures
   --json            print one line of JSON instead of a table
@@ -97,7 +97,12 @@ pub(crate) fn parse<S: System>(
     let mut faults = Faults::on();
     let mut families = S::families();
     families.extend(groups(&families));
-    let family = |name: &str| known("fault family", name, &families, |family| family);
+    let named = |list: &str| -> Result<String, String> {
+        for name in names(list) {
+            known("fault family", name, &families, |family| family)?;
+        }
+        Ok(list.to_owned())
+    };
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -115,8 +120,8 @@ pub(crate) fn parse<S: System>(
             }
             Long("faults") => off = !parser.value()?.parse_with(on)?,
             Long("shrink") => shrink = Some(parser.value()?.parse_with(on)?),
-            Long("only") => faults = faults.only(parser.value()?.parse_with(family)?),
-            Long("without") => faults = faults.without(parser.value()?.parse_with(family)?),
+            Long("only") => faults = faults.only(parser.value()?.parse_with(named)?),
+            Long("without") => faults = faults.without(parser.value()?.parse_with(named)?),
             Long("stop-after") => {
                 let failures = parser.value()?.parse_with(str::parse::<NonZeroU64>)?;
                 request.stop_after = Some(failures.get());
@@ -258,7 +263,7 @@ pub(crate) mod tests {
             ("--seeds 9..5", ["9..5", "less than its end"]),
             ("--seeds x", ["x", "0..5000"]),
             ("--seed -1", ["-1", "invalid digit"]),
-            ("--stop-after 0", ["0", "--stop-after"]),
+            ("--stop-after 0", ["0", "zero"]),
             ("--speed 1", ["--speed", "invalid option"]),
             ("--seed 1 --seeds 2", ["--seed", "exclude each other"]),
             ("--bug", ["--bug", "missing argument"]),
