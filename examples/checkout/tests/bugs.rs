@@ -105,6 +105,12 @@ fn lost_wakeup() {
 }
 
 #[test]
+#[ignore = "fails since the services keep logs on disk: it shows in none of 3,000 calm seeds"]
+fn lost_wakeup_in_calm() {
+    is_found_in_calm(Bug::LostWakeup);
+}
+
+#[test]
 fn stale_read() {
     is_found(Bug::StaleRead);
     is_found_in_calm(Bug::StaleRead);

@@ -123,7 +123,10 @@ pub(crate) fn parse<S: System>(
             Long("only") => faults = faults.only(parser.value()?.parse_with(named)?),
             Long("without") => faults = faults.without(parser.value()?.parse_with(named)?),
             Long("stop-after") => {
-                let failures = parser.value()?.parse_with(str::parse::<NonZeroU64>)?;
+                let failures = parser.value()?.parse_with(|text| {
+                    text.parse::<NonZeroU64>()
+                        .map_err(|error| format!("--stop-after takes a count from 1 on: {error}"))
+                })?;
                 request.stop_after = Some(failures.get());
             }
             Long("json") => request.json = true,
@@ -263,7 +266,7 @@ pub(crate) mod tests {
             ("--seeds 9..5", ["9..5", "less than its end"]),
             ("--seeds x", ["x", "0..5000"]),
             ("--seed -1", ["-1", "invalid digit"]),
-            ("--stop-after 0", ["0", "zero"]),
+            ("--stop-after 0", ["0", "--stop-after"]),
             ("--speed 1", ["--speed", "invalid option"]),
             ("--seed 1 --seeds 2", ["--seed", "exclude each other"]),
             ("--bug", ["--bug", "missing argument"]),
