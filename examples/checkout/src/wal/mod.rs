@@ -1,9 +1,9 @@
 //! A write-ahead log: what was acknowledged is there after any crash, and in its order.
 //!
-//! A log is a directory of segments ([`segment`]), each a file of records ([`record`]) with length, number and checksum.
+//! A log is a directory of segments (`segment`), each a file of records (`record`) with length, number and checksum.
 //! When a segment is large enough the next one is begun; its name is made durable before a record is written to it.
 //! Opening a log reads all of it, cuts off a torn tail and says so, and refuses what was damaged otherwise
-//! ([`recovery`]).
+//! (`recovery`).
 //!
 //! Records are taken in the order of [`Wal::append`]. One task writes them: all that came while it wrote and synced the
 //! ones before them make one write and one sync.
