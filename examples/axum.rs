@@ -132,4 +132,5 @@ fn main() {
     let attempts = outcome.result.unwrap();
     assert!(attempts > 20, "the partition was not noticed");
     println!("20 counts took {attempts} attempts in {:?}; 200 seeds pass", outcome.now);
+    println!("trace {:016x}", report.trace);
 }

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         report.simulated.as_secs_f64(),
         report.runs_per_second()
     );
+    println!("trace {:016x}", report.trace);
     if let Some(first) = report.failures.first() {
         println!("seed {}: {}", first.seed, first.failure);
     }

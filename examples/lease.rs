@@ -109,6 +109,7 @@ fn main() -> ExitCode {
     let [trusting, careful] = [Lease::WallClock, Lease::Monotonic].map(|lease| {
         let report = sim::sweep(0..500).run(move |sim| run(sim, lease));
         println!("{lease:?}: two leaders in {} of {} runs", report.failures.len(), report.runs);
+        println!("  trace {:016x}", report.trace);
         if let Some(first) = report.failures.first() {
             println!("  seed {}: {}", first.seed, first.failure);
         }

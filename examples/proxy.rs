@@ -92,7 +92,7 @@ async fn run(sim: Sim, loss: f64) -> io::Result<u64> {
 
 fn main() -> ExitCode {
     let mut medians = Vec::new();
-    println!("loss     median of 100 runs, ms");
+    println!("loss     median of 100 runs, ms     trace of all");
     for percent in [0, 1, 2, 5] {
         let mut times = Vec::new();
         let report = sim::sweep(0..100)
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
         times.sort_unstable();
-        println!("{percent:3} % {:25}", times[times.len() / 2]);
+        println!("{percent:3} % {:25}     {:016x}", times[times.len() / 2], report.trace);
         medians.push(times[times.len() / 2]);
     }
     match medians.is_sorted() && medians[0] < medians[3] {

@@ -94,6 +94,7 @@ fn main() -> ExitCode {
     }
     let messages = report.stats.packets;
     println!("{} runs of {NODES} nodes, {messages} datagrams: {} failed", report.runs, report.failures.len());
+    println!("trace {:016x}", report.trace);
     println!("{:.0} s simulated in {:.1} s", report.simulated.as_secs_f64(), report.elapsed.as_secs_f64());
     if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -24,21 +24,23 @@ use axum::http::{Request, Version};
 use axum::routing::get;
 use futures::FutureExt;
 use hyper_util::client::legacy::Client;
+use sim::fault::{Swarm, Tolerance};
 use sim::fs::{self, DiskExt, Entry, File, Sync};
 use sim::net::hyper::{SimConnector, SimExecutor, SimTimer, serve};
-use sim::net::{NetExt, TcpListener, UdpSocket, UnixDatagram, UnixListener, UnixStream};
-use sim::{Isolate, Run, Seeds, Sim, sweep, time};
+use sim::net::{NetExt, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use sim::{ExitPolicy, Isolate, Run, Seeds, Sim, sweep, time};
 
 type Body = fn(Sim) -> Pin<Box<dyn Future<Output = u64>>>;
 
 /// Bodies by name. Each returns a number that shows what its trace might not.
-pub const BODIES: [(&str, Body); 7] = [
+pub const BODIES: [(&str, Body); 8] = [
     ("tasks", |sim| Box::pin(tasks(sim))),
     ("select", |_| Box::pin(select())),
     ("host", |_| Box::pin(host())),
     ("http", |sim| Box::pin(http(sim))),
     ("disks", |sim| Box::pin(disks(sim))),
     ("net", |sim| Box::pin(net(sim))),
+    ("faults", |sim| Box::pin(faults(sim))),
     ("all", |sim| {
         Box::pin(async move {
             tasks(sim).await ^ select().await ^ host().await ^ disks(sim).await ^ net(sim).await
@@ -236,6 +238,53 @@ async fn net(sim: Sim) -> u64 {
     }
     let traffic = sim.traffic();
     sum ^ traffic.duplicated << 48 ^ traffic.reordered << 52 ^ traffic.corrupted << 56
+}
+
+/// Services that write down what they are told and tell the next, under faults of every family, until all is healed.
+async fn faults(sim: Sim) -> u64 {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    let seconds = Duration::from_secs;
+    async fn ring(next: &'static str) -> io::Result<()> {
+        fs::create_dir_all("/data").await?;
+        let told = fs::read("/data/told").await.map_or(0, |told| hash(&told));
+        let listener = TcpListener::bind("0.0.0.0:9").await?;
+        sim::spawn(async move {
+            for n in 0u64.. {
+                time::sleep(Duration::from_millis(sim::rand::range(20..200u64))).await;
+                let connected = time::timeout(Duration::from_secs(1), TcpStream::connect((next, 9))).await;
+                let Ok(Ok(mut stream)) = connected else { continue };
+                let _ = stream.write_all(&(told ^ n).to_le_bytes()).await;
+            }
+        });
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            let mut heard = Vec::new();
+            if let Ok(Ok(_)) = time::timeout(Duration::from_secs(1), stream.read_to_end(&mut heard)).await {
+                fs::write("/data/next", &heard).await?;
+                File::open("/data/next").await?.sync_all().await?;
+                fs::rename("/data/next", "/data/told").await?;
+            }
+        }
+    }
+    for (turn, name) in NAMES.iter().enumerate() {
+        let again = ExitPolicy::Restart(Duration::from_millis(100));
+        sim.node(name).on_exit(again).run(move || ring(NAMES[(turn + 1) % 4]));
+    }
+    let tolerance = Tolerance::new().down(2).corrupt(1).wiped(1).skewed(2);
+    let swarm = Swarm::default().slots_of(Duration::from_millis(500)).tolerate(tolerance);
+    sim.nemesis(swarm.during(seconds(1)..seconds(20)));
+    time::sleep(seconds(21)).await;
+    sim.heal().await;
+    time::sleep(seconds(1)).await;
+    let log = sim.faults();
+    let mut sum = log
+        .iter()
+        .fold(0u64, |sum, fault| sum.rotate_left(5) ^ fault.effects ^ hash(fault.family.as_bytes()));
+    for name in NAMES {
+        let told = sim.node(name).disk().read("/data/told").unwrap_or_default();
+        sum = sum.rotate_left(9) ^ hash(&told);
+    }
+    sum
 }
 
 /// A service on axum, asked by pooled clients over HTTP/1 and HTTP/2, while its process is killed and a link is lossy.

@@ -52,7 +52,7 @@ fn here(subject: &str, variables: &[(&str, &str)]) -> Traces {
 
 #[test]
 fn a_sweep_has_the_same_traces_in_any_order_with_any_number_of_workers() {
-    for (body, runs) in [("all", 1000), ("http", 60)] {
+    for (body, runs) in [("all", 1000), ("http", 60), ("faults", 100)] {
         let (in_order, shuffled) = (format!("{body} 0..{runs}"), format!("{body} 0..{runs} --shuffle"));
         let expected = here(&in_order, &[("SIM_JOBS", "1")]);
         assert_eq!(expected.len(), runs);
@@ -67,7 +67,7 @@ fn a_sweep_has_the_same_traces_in_any_order_with_any_number_of_workers() {
 
 #[test]
 fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep() {
-    for body in ["tasks", "select", "host", "http", "all"] {
+    for body in ["tasks", "select", "host", "http", "faults", "all"] {
         let sweep = here(&format!("{body} 0..20"), &[]);
         for seed in [0, 7, 19] {
             let alone = here(&format!("{body} 0..20"), &[("SIM_SEED", &seed.to_string())]);
@@ -78,7 +78,7 @@ fn a_seed_alone_has_the_trace_that_it_has_in_a_sweep() {
 
 #[test]
 fn a_run_in_the_process_that_was_started_has_the_same_trace() {
-    for body in ["tasks", "select", "host", "http", "all"] {
+    for body in ["tasks", "select", "host", "http", "faults", "all"] {
         for seed in ["3", "4"] {
             let subject = format!("{body} 0..1");
             let child = here(&subject, &[("SIM_SEED", seed)]);
