@@ -51,6 +51,7 @@
 // Without this the linker would leave the guards out, and code that asks the host for time or entropy would get it.
 extern crate sim_os as _;
 
+pub use sim_core::oracle::eventually;
 pub use sim_core::{
     AbortHandle, Clock, Death, Deviation, Event, ExitPolicy, Failure, FailureKind, Fault, Holdings,
     JoinError, JoinHandle, JoinSet, Kind, LimitGuard, Log, Node, NodeId, Op, Ops, Outcome, PanicPolicy,
@@ -89,7 +90,7 @@ pub mod prelude {
     pub use crate::fs::DiskExt;
     pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
     pub use crate::{JoinHandle, JoinSet, Node, Op, OpExt, Ops, Sim, Swarm, Tolerance, sim_test, spawn};
-    pub use crate::{always, reachable, sometimes};
+    pub use crate::{always, eventually, reachable, sometimes};
     pub use std::time::Duration;
 
     /// A result whose error can be anything that displays itself: what the body of a test may return.

@@ -14,6 +14,8 @@ pub enum FailureKind {
     Error,
     /// A named invariant did not hold.
     Invariant,
+    /// Something did not come about in time, although faults had ended.
+    Liveness,
     /// An `always!` did not hold.
     Always,
     /// An `unreachable!` was reached.
@@ -45,6 +47,7 @@ impl FailureKind {
             FailureKind::Panic => "panic",
             FailureKind::Error => "error",
             FailureKind::Invariant => "invariant",
+            FailureKind::Liveness => "liveness",
             FailureKind::Always => "always",
             FailureKind::Unreachable => "unreachable",
             FailureKind::Program => "program",

@@ -11,7 +11,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::fault::{Aspect, FaultLog};
 use crate::hash::{BuildMix, Map, chain, mix};
 use crate::node::{Exited, Machine, NodeId};
-use crate::oracle::Claims;
+use crate::oracle::{Claims, Watch};
 use crate::outcome::Stats;
 use crate::slab::Key;
 use crate::trace::{Event, Log};
@@ -50,6 +50,10 @@ pub(crate) enum Step {
     StopDeadline(NodeId, u32),
     /// Programs have returned.
     Exited,
+    /// Invariants are to be looked at.
+    Look,
+    /// Something has changed, and the instant is over: whoever waits for that looks again.
+    Tell(Vec<Waker>),
     /// Other threads left wakes.
     Inbox,
     /// The run is over.
@@ -89,9 +93,12 @@ pub struct Kernel {
     pub(crate) faults: FaultLog,
     pub(crate) clients: Clients,
     pub(crate) claims: Claims,
+    pub(crate) watch: Watch,
     exited: Vec<Exited>,
-    /// A failure or the return of a program waits to be looked at.
+    /// A failure or the return of a program waits to be looked at, or oracles watch.
     attention: bool,
+    /// The event that is being handled.
+    pub(crate) happens: What,
     /// How many wakes other threads had left when this world last looked.
     wakes_seen: u64,
     failure: Option<Box<Failure>>,
@@ -137,8 +144,10 @@ impl Kernel {
             faults: FaultLog::new(),
             clients: Clients::new(),
             claims: Claims::new(),
+            watch: Watch::new(),
             exited: Vec::new(),
             attention: false,
+            happens: What::Nothing,
             wakes_seen: 0,
             failure: None,
             time_limit: u64::MAX,
@@ -179,6 +188,7 @@ impl Kernel {
         self.claims.reset();
         self.exited.clear();
         self.attention = false;
+        self.happens = What::Nothing;
         self.wakes_seen = waker::wakes_left();
         self.failure = None;
         self.time_limit = crate::clock::nanos(config.time_limit);
@@ -491,12 +501,10 @@ impl Kernel {
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Step {
         loop {
-            if self.attention {
-                if self.failure.is_some() {
-                    return Step::Over;
-                }
-                self.attention = false;
-                return Step::Exited;
+            if self.attention
+                && let Some(step) = self.attended()
+            {
+                return step;
             }
             if let Some((key, task)) = self.begin_poll() {
                 return Step::Poll(key, task);
@@ -532,8 +540,26 @@ impl Kernel {
         }
     }
 
+    /// Has what is not a poll or an event looked at before the next of those.
+    pub(crate) fn attend(&mut self) {
+        self.attention = true;
+    }
+
     #[cold]
-    fn describe(&self, what: &What) -> String {
+    fn attended(&mut self) -> Option<Step> {
+        if self.failure.is_some() {
+            return Some(Step::Over);
+        }
+        if !self.exited.is_empty() {
+            self.watch.look_again();
+            return Some(Step::Exited);
+        }
+        self.attention = self.watch.is_on();
+        self.watched()
+    }
+
+    #[cold]
+    pub(crate) fn describe(&self, what: &What) -> String {
         let name = |node: NodeId| &self.machine(node).name;
         match what {
             What::Boot(node, _) => format!("the start of the program of node {}", name(*node)),
@@ -570,6 +596,7 @@ impl Kernel {
         self.stats.events += 1;
         self.naming.set_cause(due.name);
         self.current = Current::HARNESS;
+        self.happens = due.what;
         self.fold(due.time ^ due.name);
         Some(due)
     }

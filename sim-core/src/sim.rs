@@ -36,6 +36,10 @@ impl Sim {
         world::try_with(|w| Sim::new(w.id()))
     }
 
+    pub(crate) fn world(&self) -> WorldId {
+        self.world
+    }
+
     #[track_caller]
     fn with<R>(&self, f: impl FnOnce(&World) -> R) -> R {
         world::with(|w| {

@@ -3,10 +3,12 @@
 //! A thread has one world at a time and keeps its memory for the next. Whatever calls user code (a future, a waker, a
 //! destructor, an action) does so here, when nothing is borrowed.
 
+use crate::clock::What;
 use crate::executor::{BoxTask, Joined, Label, spawn_on, waker};
 use crate::fault::{Family, Nemesis};
 use crate::kernel::{Current, Kernel, Step};
 use crate::node::{Death, HARNESS, Holdings, NodeId};
+use crate::oracle::Invariant;
 use crate::slab::{Key, Slab};
 use crate::{Config, Failure, FailureKind, Outcome, Sim, decision::Kind, panics};
 use rand_chacha::ChaCha8Rng;
@@ -67,6 +69,7 @@ pub struct World {
     actions: RefCell<Slab<Box<dyn FnOnce()>>>,
     random: RefCell<Option<ChaCha8Rng>>,
     pub(crate) nemesis: RefCell<Nemesis>,
+    pub(crate) invariants: RefCell<Vec<Invariant>>,
     /// Calls to the host that this run may make, and how often it did.
     allowed: RefCell<Vec<(String, u64)>>,
     /// A violation is being written down: what that takes is no violation.
@@ -196,6 +199,7 @@ impl World {
             actions: RefCell::new(Slab::new()),
             random: RefCell::new(None),
             nemesis: RefCell::new(Nemesis::new()),
+            invariants: RefCell::new(Vec::new()),
             allowed: RefCell::new(Vec::new()),
             accusing: Cell::new(false),
             passed: Cell::new(0),
@@ -464,9 +468,23 @@ impl World {
                 exited.into_iter().for_each(|e| self.exited(e));
             }
             Step::Inbox => self.inbox(),
+            Step::Look => self.look_at_invariants(),
+            Step::Tell(waiters) => waiters.into_iter().for_each(Waker::wake),
             Step::Over => return false,
         }
         true
+    }
+
+    /// The event that the world has handled last, in words.
+    pub(crate) fn last_event(&self) -> String {
+        let last = self.kernel().happens;
+        match last {
+            What::Subsystem(id, ..) => {
+                format!("one of the subsystem {}", self.subsystems.borrow()[id.0 as usize].name())
+            }
+            What::Nothing => "the start of the run".to_owned(),
+            last => self.kernel().describe(&last),
+        }
     }
 
     fn inbox(&self) {
@@ -528,9 +546,10 @@ impl World {
         let wakers = self.kernel().clear_events();
         let actions = std::mem::take(&mut *self.actions.borrow_mut());
         let nemesis = std::mem::take(&mut *self.nemesis.borrow_mut());
+        let watched = (self.kernel().watch.reset(), std::mem::take(&mut *self.invariants.borrow_mut()));
         // The machines stay until the next run: a destructor may still ask for the time.
         let programs = self.kernel().take_programs();
-        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, nemesis, programs))));
+        let _ = catch_unwind(AssertUnwindSafe(move || drop((wakers, actions, nemesis, watched, programs))));
         panics::forget();
     }
 }

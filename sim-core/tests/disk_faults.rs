@@ -312,6 +312,7 @@ fn a_disk_of_a_node_that_is_to_stay_broken_is_not_mended() {
             let node = sim.node(name).run(|| async { sleep(secs(1000)).await });
             node.disk().hang().forget();
         }
+        sim.tolerate(Tolerance::new().down(1));
         sleep(secs(1)).await;
         let core = sim.heal_core().await;
         (core, sim.faults())

@@ -18,7 +18,16 @@ pub enum Claim {
     Unreachable,
 }
 
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 impl Claim {
+    /// All kinds.
+    pub const ALL: [Claim; 4] = [Claim::Always, Claim::Sometimes, Claim::Reachable, Claim::Unreachable];
+
     /// The word for it in signatures and reports.
     pub fn word(self) -> &'static str {
         match self {

@@ -24,6 +24,7 @@ pub enum Missing {
     /// A `sometimes!` never held, or a `reachable!` was never reached.
     Claim {
         /// Which of the two.
+        #[serde(with = "sim_core::oracle::word")]
         claim: Claim,
         /// Its name.
         name: String,
@@ -87,7 +88,7 @@ impl Tally {
         for oracle in sim_hooks::catalogue() {
             let (module, function) = (oracle.module, oracle.function());
             if places.iter().any(|place| is_in(module, place) || is_in(function, place)) {
-                claims.entry((oracle.claim.into(), oracle.name.to_owned())).or_default();
+                claims.entry((oracle.claim, oracle.name.to_owned())).or_default();
             }
         }
         let never = claims.into_iter().filter(|((claim, _), (_, held))| claim.must_be_seen() && *held == 0);

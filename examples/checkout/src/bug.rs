@@ -79,7 +79,10 @@ impl Planted for Bug {
             Bug::SplitSaga => invariants::ONE_SAGA,
             Bug::StaleRead => invariants::READ_YOUR_WRITES,
         };
-        format!("invariant {invariant}")
+        match self {
+            Bug::StuckBreaker => format!("liveness {invariant}"),
+            _ => format!("invariant {invariant}"),
+        }
     }
 
     fn needs(self) -> Option<&'static str> {

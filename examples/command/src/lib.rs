@@ -97,7 +97,7 @@ pub trait System: 'static {
     /// What it is, in a sentence.
     const ABOUT: &'static str;
     /// The names of what must hold, in the order of the table. A run in which one does not fails as
-    /// `invariant NAME`.
+    /// `invariant NAME`, or `liveness NAME`.
     const INVARIANTS: &'static [&'static str];
 
     /// The families of faults that its runs may meet.

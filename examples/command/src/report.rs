@@ -3,7 +3,7 @@
 use crate::request::Request;
 use crate::{Planted, Summary, System};
 use serde::Serialize;
-use sim::{Run, SweepReport};
+use sim::{FailedRun, Run, SweepReport};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -85,8 +85,9 @@ impl<'a, S: System> Report<'a, S> {
             row("failed", format!("{}{rest}", seeds_of(failed)))?;
         }
         for invariant in S::INVARIANTS {
-            let signature = format!("invariant {invariant}");
-            match swept.failures.iter().filter(|run| run.failure.signature() == signature).count() {
+            let signatures = ["invariant", "liveness"].map(|kind| format!("{kind} {invariant}"));
+            let broken = |run: &&FailedRun| signatures.contains(&run.failure.signature());
+            match swept.failures.iter().filter(broken).count() {
                 0 => row("held", invariant.to_string())?,
                 seeds => row("BROKEN", format!("{invariant}, in {}", seeds_of(seeds)))?,
             }

@@ -196,11 +196,13 @@ pub async fn run(sim: Sim, options: Options) -> Summary {
         let ops = node.ops(OPERATIONS).every(EVERY);
         clients.spawn_on_node(work(sim, id, ops, cluster.client()), node);
     }
-    if let Some(swarm) = options.faults.of(cluster.swarm()) {
+    let swarm = options.faults.of(cluster.swarm());
+    let calm = swarm.is_none();
+    if let Some(swarm) = swarm {
         sim.nemesis(swarm);
     }
     sim.phase("the faults are over", CHAOS).await;
-    if rand::chance(1, 2) {
+    if calm || rand::chance(1, 2) {
         sim.heal().await;
     } else {
         sim.heal_core().await;

@@ -316,6 +316,11 @@ impl Kernel {
         self.executor.ready.pop()
     }
 
+    /// Whether no task is ready: the instant is over unless an event is due at it.
+    pub(crate) fn nothing_is_ready(&self) -> bool {
+        self.executor.ready.len() == 0
+    }
+
     /// Takes the next ready task out for its poll.
     #[inline]
     pub(crate) fn begin_poll(&mut self) -> Option<(Key, BoxTask)> {

@@ -1,8 +1,9 @@
 //! The end of the chaos: all faults, or all but what the tolerance allows.
 
-use super::nemesis::{groups, members, stop};
+use super::Aspect;
+use super::nemesis::stop;
+use super::standing::members;
 use super::tolerance::Group;
-use super::{Aspect, Tolerance};
 use crate::Sim;
 use crate::decision::{self, Kind, below, part, root};
 use crate::hash::text;
@@ -26,6 +27,35 @@ impl IntoFuture for Healed {
     }
 }
 
+/// A core has been healed; awaited, its programs run again, and it gives who is well.
+#[derive(Debug)]
+pub struct CoreHealed(Sim, BTreeSet<NodeId>);
+
+impl IntoFuture for CoreHealed {
+    type Output = Core;
+    type IntoFuture = Pin<Box<dyn Future<Output = Core>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let CoreHealed(sim, broken) = self;
+            sim.after_this_instant("core healed").await;
+            let all = sim.nodes().into_iter().skip(1);
+            let (broken, healthy): (Vec<Node>, Vec<Node>) = all.partition(|node| broken.contains(&node.id()));
+            let names = |nodes: Vec<Node>| nodes.into_iter().map(Node::name).collect();
+            Core { healthy: names(healthy), broken: names(broken) }
+        })
+    }
+}
+
+/// The last time that faults were ended.
+#[derive(Clone, Debug)]
+pub(super) struct Healing {
+    /// ns of world time.
+    pub(super) at: u64,
+    /// Who stays broken; `None` where all were healed.
+    pub(super) stay: Option<BTreeSet<NodeId>>,
+}
+
 /// What [`Sim::heal_core`] left.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Core {
@@ -45,8 +75,8 @@ impl Sim {
     /// decisions, so that it stays what it is when a shrinker takes something out of the chaos.
     #[track_caller]
     pub fn heal(&self) -> Healed {
-        stop(&BTreeSet::new());
-        mend(&BTreeSet::new());
+        world::with(|w| w.check(self.world(), "Sim"));
+        end_faults(None);
         Healed(*self)
     }
 
@@ -54,22 +84,32 @@ impl Sim {
     /// chosen by the seed, stay broken for good, without power where nothing else is wrong with them. A system that is
     /// live needs no more than the core; what hides behind a complete recovery shows.
     ///
-    /// Where no tolerance was declared, less than half of the nodes that run a program may stay broken.
-    pub async fn heal_core(&self) -> Core {
-        let broken = world::with(choose);
-        stop(&broken);
-        mend(&broken);
+    /// It happens at once. Awaited, it also lets the programs of the core start, and makes what follows a root for the naming
+    /// of decisions, as [`heal`](Sim::heal) does.
+    ///
+    /// # Panics
+    /// If nothing says how many nodes may be down, in [`Sim::tolerate`], [`Sim::tolerate_of`] or a swarm: a system that can do without nobody would be broken for good.
+    #[track_caller]
+    pub fn heal_core(&self) -> CoreHealed {
+        let broken = world::with(|w| {
+            w.check(self.world(), "Sim");
+            choose(w)
+        });
+        let Some(broken) = broken else {
+            panic!(
+                "heal_core leaves nodes broken for good, as many as the system was declared to stand, and nothing says how \
+                 many that are: declare it with sim.tolerate_of([..], Tolerance::new().down(1)) or in the swarm, or end all \
+                 faults with sim.heal()"
+            )
+        };
+        end_faults(Some(&broken));
         for &node in &broken {
             let node = Node::new_here(node);
             if node.is_up() && !node.is_still() && (node.is_running() || !node.has_program()) {
                 node.power_cut();
             }
         }
-        self.after_this_instant("core healed").await;
-        let all = self.nodes().into_iter().skip(1);
-        let (broken, healthy): (Vec<Node>, Vec<Node>) = all.partition(|node| broken.contains(&node.id()));
-        let names = |nodes: Vec<Node>| nodes.into_iter().map(Node::name).collect();
-        Core { healthy: names(healthy), broken: names(broken) }
+        CoreHealed(*self, broken)
     }
 
     /// Waits until everything that is due now has happened.
@@ -78,13 +118,22 @@ impl Sim {
     }
 }
 
-/// The nodes that stay broken.
-fn choose(w: &World) -> BTreeSet<NodeId> {
-    let mut groups = groups(w);
+/// Ends all faults, except what is wrong with the nodes that are to stay broken.
+fn end_faults(stay: Option<&BTreeSet<NodeId>>) {
+    let nobody = BTreeSet::new();
+    stop(stay.unwrap_or(&nobody));
+    mend(stay.unwrap_or(&nobody));
+    world::with(|w| {
+        let at = w.kernel().now();
+        w.nemesis.borrow_mut().healing = Some(Healing { at, stay: stay.cloned() });
+    });
+}
+
+/// The nodes that stay broken; `None` where nothing says how many may.
+fn choose(w: &World) -> Option<BTreeSet<NodeId>> {
+    let groups: Vec<Group> = w.nemesis.borrow().groups().cloned().collect();
     if groups.iter().all(|group| group.tolerance.down.is_none()) {
-        let any = Group { nodes: None, tolerance: Tolerance::new() };
-        let most = members(w, &any).len().saturating_sub(1) / 2;
-        groups = vec![Group { nodes: None, tolerance: Tolerance::new().down(most) }];
+        return None;
     }
     let mut broken = BTreeSet::new();
     let in_trouble: BTreeSet<NodeId> = w.kernel().held().map(|(node, _)| node).collect();
@@ -113,7 +162,7 @@ fn choose(w: &World) -> BTreeSet<NodeId> {
             broken.remove(&last);
         }
     });
-    broken
+    Some(broken)
 }
 
 /// Ends what faults have taken hold of, except on the nodes that are to stay broken.

@@ -11,6 +11,7 @@
 //! | `nemesis` | plans faults over time from the seed |
 //! | `danger` | moments that faults wait for |
 //! | `heal` | the end of all faults, or of all but those that the tolerance allows |
+//! | `standing` | what is wrong now, what of it was declared to be stood, and what that explains |
 //! | `experiment` | faults by hand as a chaos engineer writes them down |
 
 mod builtin;
@@ -21,13 +22,14 @@ mod heal;
 mod log;
 mod nemesis;
 mod resources;
+mod standing;
 mod swarm;
 mod tolerance;
 
 pub use danger::Window;
 pub use experiment::{Experiment, ExperimentReport, Step};
 pub use family::{End, Family, Injection, Slot, Takes, beginning, noticed, part, then};
-pub use heal::{Core, Healed};
+pub use heal::{Core, CoreHealed, Healed};
 pub use log::{Fate, Fault, FaultId, Parameter, Particulars, Value};
 pub use swarm::Swarm;
 pub use tolerance::Tolerance;
@@ -35,6 +37,7 @@ pub use tolerance::Tolerance;
 pub(crate) use family::every;
 pub(crate) use log::{Aspect, FaultLog};
 pub(crate) use nemesis::Nemesis;
+pub(crate) use standing::explain;
 
 /// The names of the families that this crate has, those of disks too; the network has its own.
 pub fn families() -> Vec<&'static str> {

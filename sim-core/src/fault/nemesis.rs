@@ -5,18 +5,20 @@
 //! Each fault is named by its slot and its end by that name, never by what happened before: one that is taken out leaves
 //! the others as they are.
 
+use super::Injection;
 use super::family::{End, Family, Slot, Takes, ids, part, then};
+use super::heal::Healing;
 use super::log::{Fate, FaultId, Particulars};
+use super::standing::{members, trouble};
 use super::swarm::{Profile, Swarm};
-use super::tolerance::{Excess, Group, Tolerance, Trouble};
-use super::{Aspect, Injection};
+use super::tolerance::{Excess, Group, Tolerance};
 use crate::clock::nanos;
 use crate::decision::{self, Kind, Name, below, root};
 use crate::failure::FailureKind;
 use crate::fs::DiskExt;
 use crate::hash::{h, mix, text};
-use crate::node::{HARNESS, Node, NodeId};
-use crate::world::{self, World};
+use crate::node::{Node, NodeId};
+use crate::world;
 use crate::{Sim, fault};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -37,6 +39,10 @@ pub(crate) struct Nemesis {
     resting: Vec<(&'static str, Vec<NodeId>, u64)>,
     /// What faults took that no end gives back.
     lost: Takes,
+    /// What was declared that the system can stand, besides what swarms say.
+    pub(super) declared: Vec<Group>,
+    /// When faults were ended last.
+    pub(super) healing: Option<Healing>,
 }
 
 impl Nemesis {
@@ -47,7 +53,20 @@ impl Nemesis {
             for_good: Vec::new(),
             resting: Vec::new(),
             lost: Takes::NONE,
+            declared: Vec::new(),
+            healing: None,
         }
+    }
+
+    /// The groups that have a tolerance.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.declared.iter().chain(self.plans.iter().flat_map(|plan| &plan.swarm.groups))
+    }
+
+    /// What faults of the nemesis take now, and what they took for good.
+    pub(super) fn takes(&self) -> impl Iterator<Item = &Takes> {
+        let on = self.active.iter().chain(&self.for_good).map(|active| &active.takes);
+        std::iter::once(&self.lost).chain(on)
     }
 }
 
@@ -93,17 +112,8 @@ impl Sim {
     /// For nodes that are not declared.
     #[track_caller]
     pub fn nemesis(&self, swarm: Swarm) {
-        let declared: Vec<String> = self.nodes().iter().map(|node| node.name()).collect();
         let groups = swarm.groups.iter().filter_map(|group| group.nodes.as_ref());
-        for name in groups.chain(&swarm.targets).flatten() {
-            let there = declared.contains(name) && name != HARNESS;
-            assert!(
-                there,
-                "the nemesis is to care about {name:?}, which is no node that faults reach (there are {}): declare it \
-                 with sim.node({name:?}) before",
-                declared[1..].join(", ")
-            );
-        }
+        self.check_reachable("the nemesis is to care about", groups.chain(&swarm.targets).flatten());
         let now = nanos(self.elapsed());
         let during = swarm.during.clone();
         let start = during.as_ref().map_or(now, |during| nanos(during.start).max(now));
@@ -416,9 +426,8 @@ impl Plan {
     fn excess(&self, takes: &Takes) -> Option<Excess> {
         world::with(|w| {
             let nemesis = w.nemesis.borrow();
-            let of_plans = nemesis.plans.iter().flat_map(|plan| &plan.swarm.groups);
             let mut groups: Vec<_> =
-                of_plans.map(|group| (members(w, group), group.tolerance.clone())).collect();
+                nemesis.groups().map(|group| (members(w, group), group.tolerance.clone())).collect();
             // Who is in no group may lose no data.
             let mut others = members(w, &Group { nodes: None, tolerance: Tolerance::new() });
             others.retain(|node| groups.iter().all(|(of_group, _)| !of_group.contains(node)));
@@ -430,38 +439,6 @@ impl Plan {
             })
         })
     }
-}
-
-/// The nodes of a group.
-pub(super) fn members(w: &World, group: &Group) -> BTreeSet<NodeId> {
-    let kernel = w.kernel();
-    match &group.nodes {
-        Some(names) => names.iter().filter_map(|name| kernel.by_name(name)).collect(),
-        None => {
-            let all = (1..kernel.machines() as u32).map(NodeId);
-            all.filter(|node| kernel.machine(*node).program.is_some()).collect()
-        }
-    }
-}
-
-/// The groups that have a tolerance.
-pub(super) fn groups(w: &World) -> Vec<Group> {
-    w.nemesis.borrow().plans.iter().flat_map(|plan| plan.swarm.groups.clone()).collect()
-}
-
-/// What is wrong in a group now, whoever did it; of partitions by hand nothing is known here.
-fn trouble(w: &World, nemesis: &Nemesis, of_group: &BTreeSet<NodeId>) -> Trouble {
-    let mut trouble = Trouble::default();
-    trouble.add(&nemesis.lost, of_group);
-    nemesis.active.iter().chain(&nemesis.for_good).for_each(|active| trouble.add(&active.takes, of_group));
-    for (node, aspect) in w.kernel().held().filter(|(node, _)| of_group.contains(node)) {
-        match aspect {
-            Aspect::Dead | Aspect::Still => trouble.down.insert(node),
-            Aspect::Drift | Aspect::Offset => trouble.skewed.insert(node),
-            Aspect::Slow => false,
-        };
-    }
-    trouble
 }
 
 fn told(injection: &Injection) -> String {

@@ -95,19 +95,30 @@ impl Trouble {
         add(&mut self.wiped, &takes.wiped);
     }
 
+    /// Everybody who is in any.
+    pub(super) fn nodes(&self) -> BTreeSet<NodeId> {
+        self.kinds().into_iter().flat_map(|(_, nodes)| nodes).copied().collect()
+    }
+
+    fn kinds(&self) -> [(&'static str, &BTreeSet<NodeId>); 4] {
+        [("down", &self.down), ("skewed", &self.skewed), ("corrupt", &self.corrupt), ("wiped", &self.wiped)]
+    }
+
+    /// Who is in what trouble, in words.
+    pub(super) fn told(&self, names: impl Fn(&BTreeSet<NodeId>) -> String) -> String {
+        let some = self.kinds().into_iter().filter(|(_, nodes)| !nodes.is_empty());
+        let told: Vec<String> = some.map(|(what, nodes)| format!("{what}: {}", names(nodes))).collect();
+        if told.is_empty() { "nobody is in trouble".to_owned() } else { told.join("; ") }
+    }
+
     /// What of this a tolerance does not allow.
     pub(crate) fn exceeds(&self, tolerance: &Tolerance) -> Option<Excess> {
-        let kinds = [
-            ("down", self.down.len(), tolerance.down),
-            ("skewed", self.skewed.len(), tolerance.skewed),
-            ("corrupt", self.corrupt.len(), Some(tolerance.corrupt)),
-            ("wiped", self.wiped.len(), Some(tolerance.wiped)),
-        ];
-        let over = |(what, is, limit): (&'static str, usize, Option<usize>)| {
-            let allowed = limit.filter(|&limit| is > limit)?;
-            Some(Excess { what, would_be: is, allowed })
-        };
-        kinds.into_iter().find_map(over)
+        let limits = [tolerance.down, tolerance.skewed, Some(tolerance.corrupt), Some(tolerance.wiped)];
+        self.kinds().into_iter().zip(limits).find_map(|((what, nodes), limit)| {
+            let would_be = nodes.len();
+            let allowed = limit.filter(|&limit| would_be > limit)?;
+            Some(Excess { what, would_be, allowed })
+        })
     }
 }
 
@@ -117,6 +128,13 @@ pub(crate) struct Excess {
     what: &'static str,
     would_be: usize,
     allowed: usize,
+}
+
+impl Excess {
+    /// Where it has come to that.
+    pub(super) fn told(&self) -> String {
+        format!("{} are {}, the tolerance is {}", self.would_be, self.what, self.allowed)
+    }
 }
 
 impl fmt::Display for Excess {

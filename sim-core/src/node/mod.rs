@@ -97,6 +97,17 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Machine {
+    /// Why it does nothing although it has a program to run.
+    pub(crate) fn idle(&self) -> Option<&'static str> {
+        self.program.as_ref()?;
+        match self {
+            Machine { up: false, .. } => Some("has no power"),
+            Machine { frozen: true, .. } | Machine { paused: true, .. } => Some("stands still"),
+            Machine { running: false, .. } => Some("does not run its program"),
+            _ => None,
+        }
+    }
+
     // Inlined, so that it is written where it stays.
     #[inline]
     fn new(name: Rc<str>, id: NodeId, epoch: u64) -> Self {

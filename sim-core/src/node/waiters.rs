@@ -9,6 +9,10 @@ use std::task::Waker;
 pub(crate) struct Waiters(Slab<Waker>);
 
 impl Waiters {
+    pub(crate) const fn new() -> Self {
+        Waiters(Slab::new())
+    }
+
     /// Has `waker` wait at `place`, in whose stead another may have waited; that one is given back for dropping.
     pub(crate) fn wait(&mut self, place: &mut Option<Key>, waker: &Waker) -> Option<Waker> {
         match place.and_then(|key| self.0.get_mut(key)) {

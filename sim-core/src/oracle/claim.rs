@@ -3,56 +3,15 @@
 use crate::failure::{Failure, FailureKind};
 use crate::world;
 use serde::{Deserialize, Serialize};
-use sim_hooks::Oracle;
+use sim_hooks::{Claim, Oracle};
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// What is claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Claim {
-    /// It holds whenever it is asked.
-    Always,
-    /// It holds at least once in a test.
-    Sometimes,
-    /// The place is reached at least once in a test.
-    Reachable,
-    /// The place is never reached.
-    Unreachable,
-}
-
-impl Claim {
-    /// Whether a test in which it never held has not tested what it claims.
-    pub fn must_be_seen(self) -> bool {
-        matches!(self, Claim::Sometimes | Claim::Reachable)
-    }
-}
-
-impl From<sim_hooks::Claim> for Claim {
-    fn from(claim: sim_hooks::Claim) -> Claim {
-        match claim {
-            sim_hooks::Claim::Always => Claim::Always,
-            sim_hooks::Claim::Sometimes => Claim::Sometimes,
-            sim_hooks::Claim::Reachable => Claim::Reachable,
-            sim_hooks::Claim::Unreachable => Claim::Unreachable,
-        }
-    }
-}
-
-impl fmt::Display for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Claim::Always => "always",
-            Claim::Sometimes => "sometimes",
-            Claim::Reachable => "reachable",
-            Claim::Unreachable => "unreachable",
-        })
-    }
-}
 
 /// What a run saw of a claim: places with the same claim and name are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// What was claimed.
+    #[serde(with = "word")]
     pub claim: Claim,
     /// Its name.
     pub name: String,
@@ -60,6 +19,31 @@ pub struct Seen {
     pub asked: u64,
     /// How often it held.
     pub held: u64,
+}
+
+/// Claims as their words, for `#[serde(with = "sim_core::oracle::word")]`: `sim-hooks` links nothing, and so knows no serde.
+pub mod word {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use sim_hooks::Claim;
+
+    /// Writes the word.
+    ///
+    /// # Errors
+    /// Those of the format.
+    pub fn serialize<S: Serializer>(claim: &Claim, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(claim.word())
+    }
+
+    /// Reads the word.
+    ///
+    /// # Errors
+    /// Those of the format, and for a word that is none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Claim, D::Error> {
+        let word = String::deserialize(from)?;
+        let known = Claim::ALL.into_iter().find(|claim| claim.word() == word);
+        known.ok_or_else(|| D::Error::custom(format!("{word:?} is no claim")))
+    }
 }
 
 /// The claims of a run, by their place in the catalogue of the process.
@@ -89,7 +73,7 @@ impl Claims {
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let mut seen: BTreeMap<(Claim, &str), (u64, u64)> = BTreeMap::new();
         for (oracle, asked, held) in self.0.iter().flatten() {
-            let sum = seen.entry((oracle.claim.into(), oracle.name)).or_default();
+            let sum = seen.entry((oracle.claim, oracle.name)).or_default();
             *sum = (sum.0 + asked, sum.1 + held);
         }
         seen.into_iter()
@@ -108,11 +92,11 @@ pub(crate) fn observe(oracle: &'static Oracle, held: bool, detail: fmt::Argument
                 return;
             }
             kernel.claims.count(oracle, held);
-            !held && !Claim::from(oracle.claim).must_be_seen() && !kernel.has_failed()
+            !held && !oracle.claim.must_be_seen() && !kernel.has_failed()
         };
         if broken {
             let kind = match oracle.claim {
-                sim_hooks::Claim::Unreachable => FailureKind::Unreachable,
+                Claim::Unreachable => FailureKind::Unreachable,
                 _ => FailureKind::Always,
             };
             // Put into words while nothing is borrowed: that calls code of the program.
