@@ -68,8 +68,8 @@ pub use sim_macros::sim_test;
 pub use sim_net as net;
 pub use sim_os::{Unbound, bound};
 pub use sim_run::{
-    Builder, FailedRun, Group, InvalidSeeds, InvalidToken, Isolate, Likelihood, Missing, Note, OpExt, Run,
-    Seeds, Shrunk, Size, Sweep, SweepReport, Token, Unshrunk, VACUOUS_AFTER, sweep,
+    Builder, FailedRun, Files, Group, InvalidFiles, InvalidSeeds, InvalidToken, Isolate, Likelihood, Missing,
+    Note, OpExt, Run, Seeds, Shrunk, Size, Sweep, SweepReport, Token, Unshrunk, VACUOUS_AFTER, sweep, trace,
 };
 
 /// The names of all families of faults, in their order: what [`Swarm::only`] and [`Swarm::without`] take. In a run,

@@ -3,6 +3,7 @@
 //! Each function says `None` or `false` when this thread runs no simulation, or when the simulator itself is at
 //! work: the guard then asks the real system.
 
+use crate::trace::{About, Event};
 use crate::world;
 use std::sync::OnceLock;
 
@@ -67,6 +68,21 @@ pub fn stamp() -> Option<(u64, String)> {
         Some((kernel.now(), kernel.machine(kernel.here()).name.to_string()))
     })
     .flatten()
+}
+
+/// Adds a line of the program's log to the log of the run, if it keeps one.
+pub fn line(level: &'static str, target: &str, text: impl FnOnce() -> String) {
+    world::try_with(|w| {
+        if w.try_kernel().is_none_or(|kernel| kernel.log.is_none()) {
+            return;
+        }
+        // Put into words while nothing is borrowed: that may call code of the program.
+        let (text, target) = (text(), target.to_owned());
+        if let Some(mut kernel) = w.try_kernel() {
+            let about = About::Line { level: level.into(), target };
+            kernel.record(|| Event::new("log", text).about(about));
+        }
+    });
 }
 
 /// A task is about to make a call that no simulation can answer. True when the guard must refuse it with an error:

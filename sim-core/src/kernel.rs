@@ -333,7 +333,7 @@ impl Kernel {
     #[inline]
     pub fn record(&mut self, event: impl FnOnce() -> Event) {
         if let Some(log) = &mut self.log {
-            log.push(self.now, self.current.node, event());
+            log.push(self.now, self.current.node, self.naming.cause(), event());
         }
     }
 

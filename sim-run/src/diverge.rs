@@ -83,8 +83,8 @@ struct Parting {
 impl Parting {
     fn of(first: &Log, second: &Log) -> Parting {
         Parting {
-            events: common(&first.entries, &second.entries),
-            decisions: common(&first.deviations, &second.deviations),
+            events: common(&first.entries, &second.entries, same),
+            decisions: common(&first.deviations, &second.deviations, PartialEq::eq),
         }
     }
 
@@ -137,7 +137,7 @@ impl Parting {
         match (a.first(), b.first()) {
             (Some(one), Some(other)) if comes_later(a, other) && comes_later(b, one) => ORDER,
             (Some(one), Some(other))
-                if one.at != other.at && (one.node, &one.event) == (other.node, &other.event) =>
+                if one.at != other.at && same(&Entry { at: other.at, ..one.clone() }, other) =>
             {
                 CLOCK
             }
@@ -155,11 +155,17 @@ impl Parting {
 
 /// Whether what `wanted` tells is soon told there, too, at the same instant.
 fn comes_later(entries: &[Entry], wanted: &Entry) -> bool {
-    entries.iter().skip(1).take(NEAR).any(|entry| entry == wanted)
+    entries.iter().skip(1).take(NEAR).any(|entry| same(entry, wanted))
 }
 
-fn common<T: PartialEq>(first: &[T], second: &[T]) -> usize {
-    first.iter().zip(second).take_while(|(one, other)| one == other).count()
+/// Whether two events look alike to who reads of them: what they follow from is not told.
+fn same(one: &Entry, other: &Entry) -> bool {
+    (one.at, one.node, &one.event.name, &one.event.detail)
+        == (other.at, other.node, &other.event.name, &other.event.detail)
+}
+
+fn common<T>(first: &[T], second: &[T], same: fn(&T, &T) -> bool) -> usize {
+    first.iter().zip(second).take_while(|(one, other)| same(one, other)).count()
 }
 
 /// The earlier of the times of what comes at that place in either run; no time is later than any.
@@ -199,8 +205,12 @@ mod tests {
     use sim_core::{Name, NodeId};
 
     fn log(events: &[(u64, &'static str)], decisions: &[(u64, Name, u64)]) -> Log {
-        let entries =
-            events.iter().map(|&(at, task)| Entry { at, node: NodeId(0), event: Event::new("poll", task) });
+        let entries = events.iter().map(|&(at, task)| Entry {
+            at,
+            node: NodeId(0),
+            cause: 0,
+            event: Event::new("poll", task),
+        });
         let drawn = |&(at, name, value): &(u64, Name, u64)| Deviation {
             name,
             kind: Kind::Delay,

@@ -12,6 +12,7 @@
 //! | `run` | one run and its outcome on the wire |
 //! | `shrink` | [`Shrunk`]: the smallest run that fails in the same way |
 //! | `regressions` | saved runs beside the tests |
+//! | `report` | the files about a failure: [`trace`] and what is made of it |
 //! | `vacuity` | whether many runs tested anything |
 //! | `token` | [`Token`]: a run as text |
 //! | `remote` | a test at the command of `cargo sim` |
@@ -34,6 +35,7 @@ mod logging;
 mod progress;
 mod regressions;
 mod remote;
+mod report;
 mod run;
 mod seeds;
 mod settings;
@@ -45,6 +47,7 @@ mod vacuity;
 
 pub use builder::Builder;
 pub use draw::OpExt;
+pub use report::{Files, InvalidFiles, trace};
 pub use run::Run;
 pub use seeds::{InvalidSeeds, Seeds};
 pub use shrink::{Likelihood, Shrunk, Size, Unshrunk};

@@ -3,13 +3,15 @@
 //! Logging must not change the run. So the filter is built outside of the run's thread, and filters that make
 //! hash maps while they match (those on spans) are refused: they would use up keys of the run's hasher.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 #[cfg(unix)]
 use std::time::Duration;
 
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Record};
 use tracing::{Dispatch, Event, Id, Metadata, Subscriber};
-use tracing_subscriber::filter::{self, EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{self, EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -45,6 +47,67 @@ where
     let lines = tracing_subscriber::fmt::layer().event_format(Line).with_ansi(false).with_writer(writer);
     let tasks = Whereabouts.with_filter(filter::filter_fn(is_task));
     tracing_subscriber::registry().with(tasks).with(lines.with_filter(filter)).into()
+}
+
+/// Calls `f` with the program's log going into that of the run: what `SIM_LOG` lets through, of each target by its level.
+pub(crate) fn kept<R>(f: impl FnOnce() -> R) -> R {
+    let asked = std::env::var("SIM_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
+    let keeper = Keeper(asked.unwrap_or_else(|| Targets::new().with_default(DEFAULT)));
+    tracing::dispatcher::with_default(&keeper.into(), f)
+}
+
+/// Keeps lines in the run. It knows of no spans: a registry of them is more than a run needs to tell its story.
+struct Keeper(Targets);
+
+impl Subscriber for Keeper {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && self.0.would_enable(metadata.target(), metadata.level())
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let (level, target) = (event.metadata().level().as_str(), event.metadata().target());
+        sim_core::host::line(level, target, || {
+            let mut words = Words::default();
+            event.record(&mut words);
+            words.message + &words.fields
+        });
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A line as the logger writes it: `message field=1`.
+#[derive(Default)]
+struct Words {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // A String takes everything.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
 }
 
 fn is_task(metadata: &Metadata<'_>) -> bool {

@@ -13,6 +13,7 @@ use sim_core::{
 
 use crate::Token;
 use crate::isolate::{Assignment, Death, End, LOST_WORKER};
+use crate::logging;
 
 /// What one run of a sweep came to.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ pub(crate) struct Sight {
     pub(crate) trace: u64,
     pub(crate) now: Duration,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) claims: Vec<Seen>,
     pub(crate) log: Log,
 }
 
@@ -93,6 +95,11 @@ impl Sight {
             End::Finished(bytes) => decode(&bytes),
             End::Died(death) => Sight { failure: Some(failure_of(death)), ..Sight::default() },
         }
+    }
+
+    /// Whether it came to its end with what it was to record.
+    pub(crate) fn is_recorded(&self) -> bool {
+        !self.log.nodes.is_empty()
     }
 
     pub(crate) fn signature(&self) -> Option<String> {
@@ -144,7 +151,10 @@ impl Shape {
         } else if let Some(saved) = &self.saved {
             config = config.source(saved.source()).schedule(saved.schedule).decisions(Decisions::Deviations);
         }
-        let outcome = sim_core::run(config, body);
+        let outcome = match &trial {
+            Some(Trial { record: true, .. }) => logging::kept(|| sim_core::run(config, body)),
+            _ => sim_core::run(config, body),
+        };
         let mut result = match outcome.result.map(verdict) {
             Err(failure) => Err(relocated(failure, site)),
             Ok(Ok(value)) => Ok(value),
@@ -156,7 +166,7 @@ impl Shape {
             for entry in &mut log.entries {
                 relocate(&mut entry.event.detail, site);
             }
-            return encode(&Sight { failure: result.err(), trace, now, faults, log });
+            return encode(&Sight { failure: result.err(), trace, now, faults, claims, log });
         }
         if let Some(saved) = &self.saved {
             let asked = log.as_ref().map_or(0, |log| log.deviations.len());

@@ -1,12 +1,14 @@
 //! What the environment overrides, read and checked in one place.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sim_core::Schedule;
 
 use crate::logging;
 use crate::regressions::Regressions;
+use crate::report::Files;
 use crate::seeds::{Request, parse_seed};
 use crate::{Seeds, Token};
 
@@ -31,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) replay: Option<Token>,
     /// `SIM_SHRINK=0`.
     pub(crate) no_shrink: bool,
+    /// `SIM_TRACE`.
+    pub(crate) files: Option<Files>,
+    /// `SIM_REPORT_DIR`.
+    pub(crate) report_dir: Option<PathBuf>,
     /// `SIM_REGRESSIONS`.
     pub(crate) regressions: Regressions,
     /// `NEXTEST_STRESS_CURRENT`: which repetition of the test this is.
@@ -94,6 +100,8 @@ impl Settings {
                 _ => Err("expected 1 (failures are shrunk, the default) or 0 (they are not)"),
             })?
             .unwrap_or(false),
+            files: parse("SIM_TRACE", set("SIM_TRACE"), str::parse::<Files>)?,
+            report_dir: set("SIM_REPORT_DIR").map(PathBuf::from),
             regressions: parse("SIM_REGRESSIONS", set("SIM_REGRESSIONS"), |value| match value {
                 "on" => Ok(Regressions::On),
                 "off" => Ok(Regressions::Off),
@@ -255,6 +263,7 @@ mod tests {
             ("SIM_LOG", "=x=", "filter"),
             ("SIM_REPLAY", "sim1:abc", "copy the whole line"),
             ("SIM_SHRINK", "no", "expected 1"),
+            ("SIM_TRACE", "html,pdf", "jsonl"),
             ("SIM_REGRESSIONS", "no", "prune"),
             ("NEXTEST_STRESS_CURRENT", "x", "number"),
         ] {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use sim_core::{Failure, Schedule, Sim, Stats, hash};
 
 use crate::isolate::{self, Assignment, Limits, Place, Plan, SHORT, Trouble, Twice, Work};
 use crate::progress::Progress;
+use crate::report::{Case, Files, Reports};
 use crate::run::{Run, Shape, Wire, check_surroundings, decode, encode, site};
 use crate::settings::Settings;
 use crate::shrink::{Shrunk, Unshrunk, shrink_run};
@@ -46,6 +48,8 @@ pub struct Sweep<'f, T> {
     progress: Option<bool>,
     stop_after: Option<u64>,
     shrink: bool,
+    files: Files,
+    command: Option<String>,
     vacuous_after: u64,
     expected: Vec<String>,
     faults: bool,
@@ -67,6 +71,8 @@ pub fn sweep<'f, T>(seeds: impl Into<Seeds>) -> Sweep<'f, T> {
         progress: None,
         stop_after: None,
         shrink: false,
+        files: Files::NONE,
+        command: None,
         vacuous_after: VACUOUS_AFTER,
         expected: Vec::new(),
         faults: false,
@@ -148,6 +154,21 @@ impl<'f, T> Sweep<'f, T> {
     /// Whether the first run of each group of failures is shrunk; default no. `SIM_SHRINK=0` switches it off.
     pub fn shrink(mut self, shrink: bool) -> Self {
         self.shrink = shrink;
+        self
+    }
+
+    /// Which files are written about each group of failures that is shrunk; default none. `SIM_TRACE=html,jsonl` overrides
+    /// it, and `none` switches it off. They are in `target/sim/PROGRAM/SIGNATURE/`; `SIM_REPORT_DIR` is another place than
+    /// `target/sim`.
+    pub fn files(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// How the program is started so that it comes to this sweep, for the replay lines in files; default its own
+    /// arguments.
+    pub fn command(mut self, command: impl Into<String>) -> Self {
+        self.command = Some(command.into());
         self
     }
 
@@ -288,12 +309,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
         });
         report.elapsed = progress.elapsed();
         drop(progress);
+        let reports = Reports::of(&settings, self.files);
+        let command = self.command.unwrap_or_else(|| std::env::args().collect::<Vec<_>>().join(" "));
         let shrunk = done.and_then(|()| match self.shrink && settings.shrinks() {
-            true => shrink_groups(&plan, &shape, work, report),
+            true => shrink_groups(&plan, &shape, work, report, (&reports, &command)),
             false => Ok(Vec::new()),
         });
         match shrunk {
-            Ok(shrunk) => report.shrunk = shrunk,
+            Ok(shrunk) => (report.shrunk, report.files) = shrunk.into_iter().unzip(),
             Err(trouble) => panic!("the sweep could not be done: {}", trouble.0),
         }
         self.expected.push(function);
@@ -305,15 +328,41 @@ impl<T: Serialize + DeserializeOwned + 'static> Sweep<'_, T> {
     }
 }
 
-/// The first run of each group, shrunk.
+/// What a group of failures comes to, and the files about it.
+type Explored = (Result<Shrunk, Unshrunk>, Vec<PathBuf>);
+
+/// The first run of each group, shrunk, and the files that are written about it.
 fn shrink_groups(
     plan: &Plan<'_>,
     shape: &Shape,
     work: &Work<'_>,
     report: &SweepReport,
-) -> Result<Vec<Result<Shrunk, Unshrunk>>, Trouble> {
-    let groups = report.groups();
-    groups.iter().map(|group| shrink_run(plan, shape, work, group.runs[0].seed, &group.signature)).collect()
+    (reports, command): (&Reports, &str),
+) -> Result<Vec<Explored>, Trouble> {
+    let shrink = |group: &Group<'_>| {
+        let (seed, signature) = (group.runs[0].seed, &*group.signature);
+        let (shrunk, evidence) = shrink_run(plan, shape, work, seed, signature, reports.any())?;
+        if !reports.any() {
+            return Ok((shrunk, Vec::new()));
+        }
+        let case = Case {
+            test: &plan.place.subject(),
+            seed,
+            signature,
+            shrunk: shrunk.as_ref().ok(),
+            replay: &|token| match token {
+                Some(token) => format!("SIM_REPLAY={token} {command}"),
+                None => format!("SIM_SEED={seed} {command}"),
+            },
+            evidence: &evidence,
+        };
+        let files = reports.write(&case).unwrap_or_else(|error| {
+            eprintln!("sim: the files about {signature} cannot be written: {error}");
+            Vec::new()
+        });
+        Ok((shrunk, files))
+    };
+    report.groups().iter().map(shrink).collect()
 }
 
 /// How many bytes of runs a sweep remembers for the workers of later ones.
@@ -327,7 +376,8 @@ struct Past {
     runs: Vec<Vec<u8>>,
 }
 
-/// What a sweep found. All but [`elapsed`](SweepReport::elapsed) follows from program and seeds.
+/// What a sweep found. All but [`elapsed`](SweepReport::elapsed) and where [`files`](SweepReport::files) are follows from
+/// program and seeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepReport {
     /// How many seeds were run; a seed that was run twice counts once.
@@ -351,6 +401,8 @@ pub struct SweepReport {
     pub simulated: Duration,
     /// Of each of the [`groups`](SweepReport::groups) the smallest run found, if the sweep was to [`shrink`](Sweep::shrink).
     pub shrunk: Vec<Result<Shrunk, Unshrunk>>,
+    /// The [files](Sweep::files) that were written about each of them, the one to open first.
+    pub files: Vec<Vec<PathBuf>>,
     /// Real time that the sweep took, without shrinking.
     pub elapsed: Duration,
 }

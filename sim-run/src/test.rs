@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::panic::Location;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sim_core::{Failure, FailureKind, Schedule, Sim, Verdict};
@@ -13,9 +13,10 @@ use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
 use crate::progress::Progress;
 use crate::regressions::{File, Regressions};
 use crate::remote::Orders;
+use crate::report::{Case, Evidence, Files, Reports};
 use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
-use crate::shrink::{replay_tokens, shrink_run};
+use crate::shrink::{record_run, replay_tokens, shrink_run};
 use crate::vacuity::{Missing, Tally, VACUOUS_AFTER};
 use crate::{Isolate, Note, Seeds, Shrunk, Token, Unshrunk};
 
@@ -170,7 +171,8 @@ where
     if let Some(again) = again.as_ref().filter(|_| settings.log.is_some()) {
         print!("{}", again.output);
     }
-    let shrunk = shrunk(&run, &plan, &shape, &settings, spec, work);
+    let reports = Reports::of(&settings, Files::default());
+    let (shrunk, evidence) = explored(&run, &plan, &shape, &settings, spec, (work, &reports));
     let saved = regressions.as_ref().zip(shrunk.as_ref().and_then(|shrunk| shrunk.as_ref().ok()));
     let saved = saved.map(|(file, shrunk)| match file.add(&shrunk.token, shrunk.size) {
         Ok(()) => format!("saved in {}", file.path().display()),
@@ -181,7 +183,29 @@ where
         None => format!("seed {} (run {} of {})", run.seed, index + 1, plan.seeds.len()),
     };
     let variables = variables(&settings, run.seed);
-    let report = Report { spec, name: &name, what, variables, run, again, shrunk, saved };
+    let command = spec.command(&name);
+    let files = run.result.as_ref().err().zip(evidence).map(|(failure, evidence)| {
+        reports.write(&Case {
+            test: &format!("{}::{}", spec.module, spec.name),
+            seed: run.seed,
+            signature: &failure.signature(),
+            shrunk: shrunk.as_ref().and_then(|shrunk| shrunk.as_ref().ok()),
+            replay: &|token| match token {
+                Some(token) => format!("SIM_REPLAY={token} {command}"),
+                None => format!("{variables} {command}"),
+            },
+            evidence: &evidence,
+        })
+    });
+    let files = files.map(|written| match written {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("sim: the files about the failure of {name} cannot be written: {error}");
+            Vec::new()
+        }
+    });
+    let files = files.unwrap_or_default();
+    let report = Report { spec, name: &name, what, variables, run, again, shrunk, saved, files };
     panic!("{}", report.text());
 }
 
@@ -196,21 +220,32 @@ fn variables(settings: &Settings, seed: u64) -> String {
     format!("{schedule}SIM_SEED={seed}")
 }
 
-/// The smallest run found that fails in the same way, where failures are shrunk.
-fn shrunk(
+/// The smallest run found that fails in the same way, where failures are shrunk; and the runs that tell of it, where files
+/// are written.
+fn explored(
     run: &Run<()>,
     plan: &Plan<'_>,
     shape: &Shape,
     settings: &Settings,
     spec: &TestSpec,
-    work: &Work<'_>,
-) -> Option<Result<Shrunk, Unshrunk>> {
-    let failure = run.result.as_ref().err()?;
-    if spec.should_panic || !settings.shrinks() || failure.kind == FailureKind::Nondeterminism {
-        return None;
+    (work, reports): (&Work<'_>, &Reports),
+) -> (Option<Result<Shrunk, Unshrunk>>, Option<Evidence>) {
+    let failure = run.result.as_ref().err();
+    let Some(failure) = failure.filter(|failure| failure.kind != FailureKind::Nondeterminism) else {
+        return (None, None);
+    };
+    if spec.should_panic || settings.no_fork {
+        return (None, None);
     }
-    let shrunk = shrink_run(plan, shape, work, run.seed, &failure.signature());
-    Some(shrunk.unwrap_or_else(|trouble| panic!("the failure could not be shrunk: {}", trouble.0)))
+    let explored = match settings.shrinks() {
+        true => shrink_run(plan, shape, work, run.seed, &failure.signature(), reports.any())
+            .map(|(shrunk, evidence)| (Some(shrunk), reports.any().then_some(evidence))),
+        false if reports.any() => {
+            record_run(plan, shape, work, run.seed).map(|evidence| (None, Some(evidence)))
+        }
+        false => Ok((None, None)),
+    };
+    explored.unwrap_or_else(|trouble| panic!("the failure could not be shrunk: {}", trouble.0))
 }
 
 /// Does the saved runs of a test, and gives the report of the first that fails. What no longer fits is named.
@@ -259,7 +294,17 @@ fn first_saved_failure(
         }
     }
     let (what, variables, run) = failed?;
-    let report = Report { spec, name, what, variables, run, again: None, shrunk: None, saved: None };
+    let report = Report {
+        spec,
+        name,
+        what,
+        variables,
+        run,
+        again: None,
+        shrunk: None,
+        saved: None,
+        files: Vec::new(),
+    };
     Some(report.text())
 }
 
@@ -412,6 +457,8 @@ struct Report<'a> {
     shrunk: Option<Result<Shrunk, Unshrunk>>,
     /// What became of saving the shrunk run.
     saved: Option<String>,
+    /// What was written about it.
+    files: Vec<PathBuf>,
 }
 
 impl Report<'_> {
@@ -464,6 +511,9 @@ impl Report<'_> {
         }
         if let Some(saved) = &self.saved {
             let _ = write!(text, "\n  {saved}");
+        }
+        if let Some(file) = self.files.first() {
+            let _ = write!(text, "\n  report: {}", file.display());
         }
         text
     }

@@ -6,7 +6,7 @@
 use crate::hash::{h, text};
 use crate::kernel::Kernel;
 use crate::node::NodeId;
-use crate::trace::Event;
+use crate::trace::{About, Event};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -306,9 +306,13 @@ impl Kernel {
         let Particulars { target, nodes, parameters } = particulars;
         let end = vetoed.then_some(now);
         let fault = Fault { family, slot, target, nodes, parameters, start: now, end, fate, effects: 0 };
-        self.record(|| Event::new("fault.begins", format!("{} of {}", fault.family, fault.target)));
+        let id = FaultId(self.faults.entries.len() as u32);
+        self.record(|| {
+            Event::new("fault.begins", format!("{} of {}", fault.family, fault.target))
+                .about(About::Fault(id))
+        });
         self.faults.entries.push(fault);
-        FaultId(self.faults.entries.len() as u32 - 1)
+        id
     }
 
     pub(crate) fn fault_closed(&mut self, id: FaultId) {
@@ -319,7 +323,7 @@ impl Kernel {
         if self.log.is_some() {
             let fault = &self.faults.entries[id.0 as usize];
             let ended = format!("{} of {}", fault.family, fault.target);
-            self.record(|| Event::new("fault.ends", ended));
+            self.record(|| Event::new("fault.ends", ended).about(About::Fault(id)));
         }
     }
 

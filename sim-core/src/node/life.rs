@@ -9,7 +9,7 @@ use crate::fault::{Aspect, Window};
 use crate::hash::h;
 use crate::kernel::Current;
 use crate::panics;
-use crate::trace::Event;
+use crate::trace::{About, Event};
 use crate::world::{self, World};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,7 +47,10 @@ impl World {
             machine.running = true;
             kernel.fault_lets_go(node, Aspect::Dead);
             kernel.current = Current { task: None, node, dead: false };
-            kernel.record(|| Event::new("boot", format!("process {life} starts")));
+            kernel.record(|| {
+                Event::new("boot", format!("process {life} starts"))
+                    .about(About::Process { life, ended: None })
+            });
             program
         };
         let label = program.label();
@@ -110,7 +113,8 @@ impl World {
             kernel.fold(h(node.0.into(), u64::from(life) << 2 | death as u64));
             let before = kernel.current;
             kernel.current = Current { task: None, node, dead: true };
-            kernel.record(|| Event::new("death", format!("{death:?}")));
+            let ended = About::Process { life: life.wrapping_sub(1), ended: Some(death) };
+            kernel.record(|| Event::new("death", format!("{death:?}")).about(ended));
             (removed, waiters.0, waiters.1, (before, running))
         };
         let (before, running) = before;

@@ -5,7 +5,7 @@ use super::swarm;
 use super::{Client, Pick, part};
 use crate::decision::{self, Kind, Name, below};
 use crate::kernel::Kernel;
-use crate::trace::Event;
+use crate::trace::{About, Event};
 use crate::world::{self, World, WorldId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -92,12 +92,13 @@ impl Op {
         kernel.decided(decision::part(name, part::AT), Kind::At, client.id, at);
         kernel.stats().ops += 1;
         let (now, label) = (kernel.now(), &client.label);
-        kernel.record(|| Event::new("op.begins", format!("operation {index} of {label}")));
         let listed = kernel.log.as_mut().map(|log| {
             let (client, words) = (label.to_string(), Vec::new());
             log.operations.push(Operation { name, client, index, at: now, late, words, ended: None });
             log.operations.len() - 1
         });
+        kernel
+            .record(|| Event::new("op.begins", format!("operation {index} of {label}")).about(about(listed)));
         Op(Arc::new(Inner {
             world: kernel.world(),
             name,
@@ -223,10 +224,13 @@ impl Op {
             if how.is_ok() {
                 kernel.stats().ops_succeeded += 1;
             }
-            let Inner { index, label, .. } = &*self.0;
-            kernel.record(|| match &how {
-                Ok(()) => Event::new("op.succeeds", format!("operation {index} of {label}")),
-                Err(why) => Event::new("op.fails", format!("operation {index} of {label}: {why}")),
+            let Inner { index, label, listed, .. } = &*self.0;
+            kernel.record(|| {
+                let event = match &how {
+                    Ok(()) => Event::new("op.succeeds", format!("operation {index} of {label}")),
+                    Err(why) => Event::new("op.fails", format!("operation {index} of {label}: {why}")),
+                };
+                event.about(about(*listed))
             });
         });
         self.listed(|operation, now| operation.ended = Some((now, how)));
@@ -251,6 +255,10 @@ impl Op {
             }
         });
     }
+}
+
+fn about(listed: Option<usize>) -> About {
+    listed.map_or(About::Words, |place| About::Operation(place as u32))
 }
 
 /// A value as people write it: texts without quotes.

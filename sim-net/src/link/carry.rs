@@ -5,6 +5,7 @@ use super::topology::{Path, Topology, What};
 use sim_core::decision::{Kind, Name};
 use sim_core::hash::{below, h, mix};
 use sim_core::kernel::Kernel;
+use sim_core::trace::{About, Packet, PacketFate};
 use sim_core::{Event, NodeId};
 
 /// Latency within a machine, ns.
@@ -54,15 +55,18 @@ impl From<Fate> for Delivery {
     }
 }
 
-impl Fate {
+impl Delivery {
     #[cold]
-    fn told(self, from: NodeId, to: NodeId, bytes: usize) -> Event {
-        let what = match self {
-            Fate::Arrives { at, .. } => format!("arrives at {at} ns"),
-            Fate::Lost { .. } => "lost".into(),
-            Fate::Held { .. } => "held".into(),
+    fn told(self, kind: Kind, from: NodeId, to: NodeId, bytes: usize) -> Event {
+        let (name, fate, what) = match self.fate {
+            Fate::Arrives { at, name } => (name, PacketFate::Arrives(at), format!("arrives at {at} ns")),
+            Fate::Lost { name } => (name, PacketFate::Lost, "lost".into()),
+            Fate::Held { name } => (name, PacketFate::Held, "held".into()),
         };
+        let (ack, damaged, copy) = (kind == Kind::Ack, self.damage != 0, self.copy);
+        let packet = Packet { name, from, to, bytes: bytes as u64, ack, fate, damaged, copy };
         Event::new("net.packet", format!("node {} to node {}, {bytes} bytes: {what}", from.0, to.0))
+            .about(About::Packet(packet))
     }
 }
 
@@ -81,7 +85,7 @@ impl Topology {
             Ok((at, name)) => Fate::Arrives { at, name },
             Err(name) => {
                 let fate = self.roughly(k, name, (from, to), bytes, Carries::Segment).fate;
-                account(k, kind, fate, from, to, bytes);
+                account(k, kind, fate.into(), from, to, bytes);
                 fate
             }
         }
@@ -102,7 +106,7 @@ impl Topology {
     ) -> Result<(u64, Name), Name> {
         let name = k.name(kind, link_target(from, to));
         let at = self.smoothly(k, name, from, to).ok_or(name)?;
-        account(k, kind, Fate::Arrives { at, name }, from, to, bytes);
+        account(k, kind, Fate::Arrives { at, name }.into(), from, to, bytes);
         Ok((at, name))
     }
 
@@ -116,7 +120,7 @@ impl Topology {
         v6: bool,
     ) -> Delivery {
         let delivery = self.roughly(k, name, (from, to), bytes, Carries::Datagram { v6 });
-        account(k, Kind::Packet, delivery.fate, from, to, bytes);
+        account(k, Kind::Packet, delivery, from, to, bytes);
         delivery
     }
 
@@ -220,14 +224,14 @@ impl Topology {
 }
 
 #[inline]
-fn account(k: &mut Kernel, kind: Kind, fate: Fate, from: NodeId, to: NodeId, bytes: usize) {
+fn account(k: &mut Kernel, kind: Kind, delivery: Delivery, from: NodeId, to: NodeId, bytes: usize) {
     if kind == Kind::Packet {
         k.stats().packets += 1;
     }
-    if let Fate::Lost { .. } = fate {
+    if let Fate::Lost { .. } = delivery.fate {
         k.stats().lost += 1;
     }
-    k.record(move || fate.told(from, to, bytes));
+    k.record(move || delivery.told(kind, from, to, bytes));
 }
 
 #[inline(always)]

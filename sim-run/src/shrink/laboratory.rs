@@ -4,24 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sim_core::decision::Name;
 use sim_core::{Decisions, Schedule, Source};
 
+use super::explain::Explained;
 use super::likelihood::likelihood;
 use super::scenario::Scenario;
 use super::shrunk::{Shrunk, Unshrunk};
-use super::story::story;
+use super::story::{story, told};
 use super::subject::{Request, Subject, Verdict};
 use super::{Found, search};
 use crate::Token;
 use crate::isolate::{Laboratory, Plan, Trouble, Work, experiment};
 use crate::progress::now;
+use crate::report::Evidence;
 use crate::run::{Shape, Sight, Trial, encode};
 
 /// Real time that shrinking may take, and drawing the strip after it.
 const TIME: Duration = Duration::from_secs(30);
 const TIME_OF_STRIP: Duration = Duration::from_secs(20);
 
-/// Shrinks the run of a seed that failed with this signature.
+/// Shrinks the run of a seed that failed with this signature; with `record` gives the runs that tell of it, too.
 ///
 /// # Errors
 /// When the workers cannot be started. A run that cannot be shrunk is none.
@@ -31,16 +34,42 @@ pub(crate) fn shrink_run(
     work: &Work<'_>,
     seed: u64,
     signature: &str,
-) -> Result<Result<Shrunk, Unshrunk>, Trouble> {
+    record: bool,
+) -> Result<(Result<Shrunk, Unshrunk>, Evidence), Trouble> {
     // The order of tasks is not to change when application randomness does.
     let schedule = shape.schedule.of_seed(seed);
     experiment(plan, work, |laboratory| {
         let mut bench = Bench { laboratory, schedule, seed, width: plan.jobs.max(1), trouble: None };
-        let shrunk = bench.shrink(&plan.place.subject(), signature);
+        let mut evidence = Evidence::default();
+        if record {
+            evidence.original = Some(bench.recorded(Source::Seeded(seed))).filter(Sight::is_recorded);
+        }
+        let shrunk = bench.shrink(&plan.place.subject(), signature, record.then_some(&mut evidence));
         match bench.trouble {
             Some(trouble) => Err(trouble),
-            None => Ok(shrunk),
+            None => Ok((shrunk, evidence)),
         }
+    })
+}
+
+/// Records the run of a seed as it is.
+///
+/// # Errors
+/// When the workers cannot be started.
+pub(crate) fn record_run(
+    plan: &Plan<'_>,
+    shape: &Shape,
+    work: &Work<'_>,
+    seed: u64,
+) -> Result<Evidence, Trouble> {
+    let (source, schedule) = match &shape.saved {
+        Some(token) => (token.source(), token.schedule),
+        None => (Source::Seeded(seed), shape.schedule.of_seed(seed)),
+    };
+    experiment(plan, work, |laboratory| {
+        let trial = Trial { source, schedule, decisions: Decisions::Deviations, record: true };
+        let seen = Sight::of(laboratory.end(laboratory.order(seed, encode(&trial)))?);
+        Ok(Evidence { original: Some(seen).filter(Sight::is_recorded), ..Evidence::default() })
     })
 }
 
@@ -77,7 +106,12 @@ struct Bench<'l> {
 }
 
 impl Bench<'_> {
-    fn shrink(&mut self, test: &str, signature: &str) -> Result<Shrunk, Unshrunk> {
+    fn shrink(
+        &mut self,
+        test: &str,
+        signature: &str,
+        evidence: Option<&mut Evidence>,
+    ) -> Result<Shrunk, Unshrunk> {
         let start = now();
         let seeded = || Trial { decisions: Decisions::Deviations, ..self.trial(Source::Seeded(self.seed)) };
         let runs = [(); 2].map(|()| self.order(&seeded()));
@@ -97,9 +131,11 @@ impl Bench<'_> {
         let Some(found) = search(self, whole, signature, &late) else { return Err(Unshrunk::NotExplicit) };
         let Found { best, executions, explained, findings, undone } = found;
 
-        let trial = Trial { decisions: Decisions::Deviations, record: true, ..self.trial(source(&best)) };
-        let run = self.order(&trial);
-        let last = self.sight(run);
+        let last = self.recorded(source(&best));
+        if let Some(evidence) = evidence {
+            evidence.passing = self.nearest_passing(&best, &explained, &last);
+            evidence.shrunk = Some(last.clone()).filter(Sight::is_recorded);
+        }
         let end = failure.at.as_nanos() as u64;
         let strip_start = now();
         let late = || now() - strip_start > TIME_OF_STRIP;
@@ -124,6 +160,29 @@ impl Bench<'_> {
             findings: findings.iter().map(|f| token(&f.scenario, &f.signature)).collect(),
             undone: undone.into_iter().map(str::to_owned).collect(),
         })
+    }
+
+    /// The smallest run without one of the decisions that it needs, and in words which that is: the last in time, so that
+    /// both runs are alike for as long as can be.
+    fn nearest_passing(
+        &mut self,
+        best: &Scenario,
+        explained: &Explained,
+        last: &Sight,
+    ) -> Option<(Sight, String)> {
+        let mut needed: Vec<Name> = explained.needed.iter().copied().collect();
+        needed.sort_by_key(|name| std::cmp::Reverse(best.when(*name)));
+        needed.into_iter().find_map(|name| {
+            let seen = self.recorded(source(&best.without([name])));
+            let passes = seen.failure.is_none() && seen.is_recorded();
+            passes.then(|| (seen, told(best, name, last)))
+        })
+    }
+
+    fn recorded(&mut self, source: Source) -> Sight {
+        let trial = Trial { decisions: Decisions::Deviations, record: true, ..self.trial(source) };
+        let run = self.order(&trial);
+        self.sight(run)
     }
 
     fn trial(&self, source: Source) -> Trial {

@@ -23,7 +23,7 @@ mod shrunk;
 mod story;
 mod subject;
 
-pub(crate) use laboratory::{replay_tokens, shrink_run};
+pub(crate) use laboratory::{record_run, replay_tokens, shrink_run};
 pub use likelihood::Likelihood;
 pub(crate) use scenario::Scenario;
 pub use scenario::Size;

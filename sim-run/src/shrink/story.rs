@@ -39,6 +39,11 @@ pub(super) fn story(scenario: &Scenario, explained: &Explained, seen: &Sight) ->
     told.into_iter().map(line).collect()
 }
 
+/// Tells one decision of a run.
+pub(super) fn told(scenario: &Scenario, name: Name, seen: &Sight) -> String {
+    scenario.decisions.get(&name).map(|decision| sentence(scenario, decision, seen).1).unwrap_or_default()
+}
+
 fn sentence(scenario: &Scenario, decision: &Deviation, seen: &Sight) -> (u64, String) {
     let at = scenario.when(decision.name);
     let amount = || format!("{:?}", Duration::from_nanos(decision.value));
