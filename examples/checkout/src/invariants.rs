@@ -8,6 +8,7 @@ use crate::order::Step;
 use crate::protocol::{Cents, LeaseId, OrderId, Status};
 use crate::shop::Shop;
 use sim::Sim;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The customers, the shop and nobody else have the money that there was.
@@ -59,17 +60,18 @@ pub const ALL: [&str; 14] = [
 
 /// Has every change of the stock and of the bank's books looked at.
 pub fn watch(sim: Sim, shop: &Shop) {
-    shop.stock.watch(move |stock| check_stock(sim, stock));
+    shop.catalog.stock.watch(move |stock| check_stock(sim, stock));
     let money = shop.bank.read(money);
     shop.bank.watch(move |bank| check_bank(sim, bank, money));
 }
 
 fn check_stock(sim: Sim, stock: &Stock) {
-    let mut gone = vec![0; stock.shelves.len()];
+    let mut gone = BTreeMap::new();
     for reservation in stock.reservations.values().filter(|r| r.state != catalog::State::Released) {
-        gone[reservation.item as usize] += reservation.quantity;
+        *gone.entry(reservation.item).or_default() += reservation.quantity;
     }
-    for (item, (shelf, gone)) in stock.shelves.iter().zip(gone).enumerate() {
+    for (item, shelf) in &stock.shelves {
+        let gone: i64 = gone.get(item).copied().unwrap_or_default();
         if shelf.on_hand < 0 {
             let detail = format!("{} of item {item} on hand, {} delivered", shelf.on_hand, shelf.delivered);
             sim.violated(STOCK_NEVER_NEGATIVE, detail);
@@ -107,7 +109,7 @@ pub fn check_ends(sim: Sim, shop: &Shop) {
     let orders = shop.orders.entries.read(Clone::clone);
     let mut earned = 0;
     for (&id, order) in &orders {
-        let reserved = shop.stock.read(|stock| stock.reservations.get(&id).map(|r| r.state));
+        let reserved = shop.catalog.stock.read(|stock| stock.reservations.get(&id).map(|r| r.state));
         let held = shop.bank.read(|bank| bank.statement.get(&id).map_or(0, |entry| entry.held));
         let good = match order.step {
             Step::Paid(amount) => {
@@ -126,7 +128,7 @@ pub fn check_ends(sim: Sim, shop: &Shop) {
                 format!("order {id} ends at {:?}: reservation {reserved:?}, {held} charged", order.step);
             sim.violated(PAID_OR_COMPENSATED, detail);
         }
-        let sent = shop.sent.read(|sent| sent.get(&id).copied());
+        let sent = shop.sent.entries.read(|sent| sent.get(&id).map(|letter| letter.status));
         if sent != Some(order.step.status()) {
             let is = order.step;
             sim.violated(

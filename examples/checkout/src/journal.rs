@@ -11,7 +11,7 @@ use crate::wal::{self, Wal, Writer};
 use crate::witness::{Breach, Witness};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sim::Sim;
+use sim::{Sim, codec};
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
@@ -63,7 +63,7 @@ impl<V: Clone + Serialize + DeserializeOwned> Journal<V> {
         }
         let mut entries = Entries::new();
         for record in &recovered.records {
-            let (order, value): (OrderId, Option<V>) = serde_json::from_slice(record)?;
+            let (order, value): (OrderId, Option<V>) = codec::decode(record).map_err(io::Error::other)?;
             match value {
                 Some(value) => _ = entries.insert(order, value),
                 None => _ = entries.remove(&order),
@@ -85,8 +85,7 @@ impl<V: Clone + Serialize + DeserializeOwned> Journal<V> {
 
     /// Notes down something else of an order, or nothing at all. It is not durable yet.
     pub fn set(&self, order: OrderId, value: Option<V>) {
-        let record =
-            serde_json::to_vec(&(order, &value)).expect("what can be noted down can be written as JSON");
+        let record = codec::encode(&(order, &value)).expect("numbers, words and enums can be encoded");
         self.seen.witness.write(record.clone());
         self.wal.append(record);
         self.seen.entries.write(|entries| match value {

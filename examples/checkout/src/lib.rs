@@ -4,12 +4,12 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`order`] | takes orders; the saga of each: reserve, charge, confirm, or compensate; retries, breaker; two workers, of which one leads |
-//! | [`catalog`] | stock, prices, reservations |
+//! | [`catalog`] | stock, prices, reservations, in redb |
 //! | [`payment`], [`gateway`] | the ledger with its idempotency keys, behind HTTP (axum), and the bank behind it |
 //! | [`notification`] | tells customers how their orders ended |
 //! | [`protocol`], [`deadline`] | what they say to each other, and how long for |
-//! | [`journal`], [`wal`], [`store`] | where they keep their state: in a write-ahead log, or in memory that is handed over |
-//! | [`witness`] | an oracle of what a log has acknowledged |
+//! | [`journal`], [`wal`] | where the others keep their state: in a write-ahead log |
+//! | [`store`], [`witness`] | what oracles look at, and an oracle of what a log has acknowledged |
 //! | [`shop`] | which nodes there are, and the course of a run: **start reading here** |
 //! | [`shopper`] | the customers: what is asked of the shop |
 //! | [`chaos`] | what goes wrong: the nemesis, and a bank that does not answer |

@@ -1,12 +1,12 @@
 //! The shop: which nodes there are, what runs on them, and the course of one run.
 
 use crate::Bug;
-use crate::catalog::{Catalog, Stock};
+use crate::catalog::{self, Catalog, Delivery};
 use crate::chaos::{self, CHAOS};
 use crate::gateway::{Bank, Gateway};
 use crate::invariants::{self, Leaders};
 use crate::journal::Seen;
-use crate::notification::{Notification, Sent};
+use crate::notification::{Letter, Notification};
 use crate::order::{Order, OrderService, OrderWorker, WORKERS};
 use crate::payment::{self, Payment};
 use crate::protocol::Status;
@@ -49,18 +49,17 @@ impl AddAssign for Summary {
     }
 }
 
-/// What oracles see of all services. The order service and payment have their state in a log on their disks; the others
-/// hand it over from process to process.
+/// What oracles see of all services, of which each has its state on its disk.
 #[derive(Debug)]
 pub struct Shop {
     /// Of the catalog.
-    pub stock: Store<Stock>,
+    pub catalog: catalog::Seen,
     /// Of the order service.
     pub orders: Seen<Order>,
     /// Of the payment service.
     pub ledger: Seen<payment::State>,
     /// Of the notification service.
-    pub sent: Store<Sent>,
+    pub sent: Seen<Letter>,
     /// Of the bank, which is not ours.
     pub bank: Store<Bank>,
     /// The way to the bank.
@@ -72,13 +71,12 @@ pub struct Shop {
 impl Shop {
     /// Starts all services.
     pub fn open(sim: Sim, bug: Option<Bug>) -> Shop {
-        let shelves = [(28, 1_999), (30, 250), (25, 4_900), (40, 120), (20, 899), (1_000, 1_000)];
         let bank = Store::new(Bank::with_customers(SHOPPERS + 1, 36_000));
         let shop = Shop {
-            stock: Store::new(Stock::delivered(shelves)),
+            catalog: catalog::Seen::default(),
             orders: Seen::default(),
             ledger: Seen::default(),
-            sent: Store::new(Sent::new()),
+            sent: Seen::default(),
             gateway: Gateway::new(bank.clone()),
             bank,
             told: Told::default(),
@@ -86,12 +84,12 @@ impl Shop {
         sim.default_link().latency(LATENCY);
 
         // A program is called for every process of its node.
-        let stock = shop.stock.clone();
-        sim.node("catalog").run(move || Catalog::new(stock.clone(), bug).serve());
+        let seen = shop.catalog.clone();
+        sim.node("catalog").run(move || Catalog::run(DELIVERY, seen.clone(), bug)).on_exit(AGAIN);
         let (ledger, gateway) = (shop.ledger.clone(), shop.gateway.clone());
         sim.node("payment").run(move || Payment::run(ledger.clone(), gateway.clone(), bug)).on_exit(AGAIN);
         let sent = shop.sent.clone();
-        sim.node("notification").run(move || Notification::new(sent.clone()).serve());
+        sim.node("notification").run(move || Notification::run(sent.clone(), bug)).on_exit(AGAIN);
         let orders = shop.orders.clone();
         sim.node("order").run(move || OrderService::run(orders.clone(), bug)).on_exit(AGAIN);
         let leaders = Leaders::default();
@@ -102,6 +100,9 @@ impl Shop {
         shop
     }
 }
+
+/// How many of each item there are, and what one costs. The last is the voucher.
+const DELIVERY: Delivery = &[(28, 1_999), (30, 250), (25, 4_900), (40, 120), (20, 899), (1_000, 1_000)];
 
 /// A service whose disk has failed ends, and is started again.
 const AGAIN: ExitPolicy = ExitPolicy::Restart(Duration::from_millis(300));

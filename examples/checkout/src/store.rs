@@ -1,8 +1,5 @@
-//! Where a service keeps its state.
-//!
-//! A store is memory that is made outside of the programs. The catalog and the notification service hand theirs over to
-//! every incarnation, so a kill loses what a process had in its memory and nothing that was written here. Of those who
-//! keep their state on disk ([`crate::journal`]) it is what oracles look at.
+//! What oracles look at: memory that is made outside of the programs and outlives them. The bank, which is not ours and
+//! never down, has its books here; of the services it is a copy of what they have on their disks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,6 +41,12 @@ impl<T> Store<T> {
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Default> Default for Store<T> {
+    fn default() -> Self {
+        Store::new(T::default())
     }
 }
 

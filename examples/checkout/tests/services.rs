@@ -44,7 +44,7 @@ async fn a_reservation_that_comes_twice_is_one(sim: Sim) {
     let price = ask("catalog", reserve).await.unwrap();
     assert_eq!(ask("catalog", reserve).await, Ok(price));
     let (on_hand, delivered) =
-        shop.stock.read(|stock| (stock.shelves[0].on_hand, stock.shelves[0].delivered));
+        shop.catalog.stock.read(|stock| (stock.shelves[&0].on_hand, stock.shelves[&0].delivered));
     assert_eq!(on_hand, delivered - 3);
 }
 
@@ -53,7 +53,7 @@ async fn a_reservation_that_comes_after_its_release_is_refused(sim: Sim) {
     let shop = shop(sim).await;
     ask("catalog", Release(ORDER)).await;
     assert_eq!(ask("catalog", Reserve { order: ORDER, item: 0, quantity: 3 }).await, Err(Refused));
-    assert_eq!(shop.stock.read(|stock| stock.reservations[&ORDER].state), State::Released);
+    assert_eq!(shop.catalog.stock.read(|stock| stock.reservations[&ORDER].state), State::Released);
 }
 
 #[sim_test]
@@ -109,7 +109,7 @@ async fn an_order_goes_on_where_the_killed_process_left_it(sim: Sim) {
     sleep(2 * LONG).await;
     assert!(invariants::settled(&shop));
     assert_eq!(ask("order", Query(ORDER)).await, Some(Status::Paid));
-    assert_eq!(shop.sent.read(|sent| sent[&ORDER]), Status::Paid);
+    assert_eq!(shop.sent.entries.read(|sent| sent[&ORDER].status), Status::Paid);
     invariants::check_ends(sim, &shop);
 }
 

@@ -1,93 +1,24 @@
-//! The catalog: what is on the shelves, what it costs, and what is put aside for orders.
+//! The catalog: what is on the shelves, what it costs, and what is put aside for orders. It keeps its books in redb.
 
 pub mod backend;
+mod books;
+
+pub use books::{Delivery, Reservation, Seen, Shelf, State, Stock};
 
 use crate::Bug;
 use crate::deadline::Heed;
-use crate::protocol::{Cents, Confirm, Item, OrderId, Refused, Release, Reserve};
-use crate::store::Store;
+use crate::protocol::{Cents, Confirm, OrderId, Refused, Release, Reserve};
+use books::Books;
+use futures::future::{Either, select};
 use sim::net::rpc::Server;
-use sim::rand;
 use sim::time::{Duration, Instant, sleep};
+use sim::{rand, yield_now};
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::future::ready;
+use std::future::pending;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
-
-/// What the catalog must not forget.
-#[derive(Clone, Debug, Default)]
-pub struct Stock {
-    /// The shelf of each item.
-    pub shelves: Vec<Shelf>,
-    /// What is put aside, sold or put back, by order. Entries stay, so that what is repeated or late is known.
-    pub reservations: BTreeMap<OrderId, Reservation>,
-}
-
-/// The place of one item.
-#[derive(Clone, Copy, Debug)]
-pub struct Shelf {
-    /// How many were delivered.
-    pub delivered: i64,
-    /// How many can still be ordered.
-    pub on_hand: i64,
-    /// What one costs.
-    pub price: Cents,
-}
-
-/// What the catalog knows of an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reservation {
-    /// Which item.
-    pub item: Item,
-    /// How many.
-    pub quantity: i64,
-    /// What became of them.
-    pub state: State,
-}
-
-/// What became of a reservation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// Put aside.
-    Held,
-    /// Sold: it does not come back.
-    Sold,
-    /// Put back, or never to be taken.
-    Released,
-}
-
-impl Stock {
-    /// Shelves with so many pieces at such a price.
-    pub fn delivered(items: impl IntoIterator<Item = (i64, Cents)>) -> Stock {
-        let shelf = |(pieces, price)| Shelf { delivered: pieces, on_hand: pieces, price };
-        Stock { shelves: items.into_iter().map(shelf).collect(), reservations: BTreeMap::new() }
-    }
-
-    fn has(&self, item: Item, quantity: i64) -> bool {
-        self.shelves.get(item as usize).is_some_and(|shelf| shelf.on_hand >= quantity)
-    }
-
-    fn take(&mut self, order: OrderId, item: Item, quantity: i64) {
-        self.shelves[item as usize].on_hand -= quantity;
-        self.reservations.insert(order, Reservation { item, quantity, state: State::Held });
-    }
-
-    fn confirm(&mut self, order: OrderId) {
-        if let Some(reservation) = self.reservations.get_mut(&order) {
-            reservation.state = State::Sold;
-        }
-    }
-
-    fn release(&mut self, order: OrderId) {
-        let never = Reservation { item: 0, quantity: 0, state: State::Released };
-        let reservation = self.reservations.entry(order).or_insert(never);
-        if reservation.state == State::Held {
-            reservation.state = State::Released;
-            self.shelves[reservation.item as usize].on_hand += reservation.quantity;
-        }
-    }
-}
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Prices are asked for anew when they are older than this.
 const PRICES_LAST: Duration = Duration::from_secs(2);
@@ -95,69 +26,115 @@ const PRICES_LAST: Duration = Duration::from_secs(2);
 /// One process of the catalog.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    stock: Store<Stock>,
+    books: Rc<Books>,
     bug: Option<Bug>,
     priced: Rc<Cell<Option<Instant>>>,
+    /// Hears why the database has failed.
+    failed: UnboundedSender<redb::Error>,
 }
 
 impl Catalog {
-    /// A process on this store.
-    pub fn new(stock: Store<Stock>, bug: Option<Bug>) -> Self {
-        Catalog { stock, bug, priced: Rc::default() }
+    /// Runs a process, until it ends or its database fails. The first one puts the delivery on the shelves.
+    ///
+    /// # Errors
+    /// What the database and the disk say, or if the port is taken.
+    pub async fn run(delivery: Delivery, seen: Seen, bug: Option<Bug>) -> io::Result<()> {
+        let books = Rc::new(Books::open("/stock.redb", delivery, seen).map_err(io::Error::other)?);
+        let (failed, mut failure) = unbounded_channel();
+        let catalog = Catalog { books, bug, priced: Rc::default(), failed };
+        match select(pin!(catalog.serve()), pin!(failure.recv())).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((failure, _)) => Err(failure.map_or(io::ErrorKind::Other.into(), io::Error::other)),
+        }
     }
 
     /// Serves requests until the process ends. Each may come again, and late.
-    ///
-    /// # Errors
-    /// If the port is taken.
-    pub async fn serve(self) -> io::Result<()> {
-        let (confirmed, released) = (self.stock.clone(), self.stock.clone());
+    async fn serve(self) -> io::Result<()> {
+        let (confirms, releases, reserves) = (self.clone(), self.clone(), self);
         Server::new()
             .on_timely(move |request| {
-                let catalog = self.clone();
-                async move { catalog.reserve(request).await }
+                let catalog = reserves.clone();
+                async move { catalog.answer(catalog.reserve(request).await).await }
             })
             .on_timely(move |Confirm(order)| {
-                confirmed.write(|stock| stock.confirm(order));
-                ready(())
+                let catalog = confirms.clone();
+                async move { catalog.answer(catalog.confirm(order)).await }
             })
             .on_timely(move |Release(order)| {
-                released.write(|stock| stock.release(order));
-                ready(())
+                let catalog = releases.clone();
+                async move { catalog.answer(catalog.release(order)).await }
             })
             .serve("0.0.0.0:80")
             .await
     }
 
-    async fn reserve(&self, Reserve { order, item, quantity }: Reserve) -> Result<Cents, Refused> {
-        let quantity = i64::from(quantity);
-        let enough_before = self.stock.read(|stock| stock.has(item, quantity));
-        let price = self.price(item).await.ok_or(Refused)?;
-        self.stock.write(|stock| {
-            match stock.reservations.get(&order).map(|reservation| reservation.state) {
-                Some(State::Released) => return Err(Refused),
-                Some(State::Held | State::Sold) => return Ok(price * quantity),
-                None => {}
+    /// What has been committed, when the time is over that the disk took for it. A database that has failed takes no more
+    /// commits: the process ends, and nobody gets an answer.
+    async fn answer<T>(&self, done: Result<T, redb::Error>) -> T {
+        yield_now().await;
+        match done {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Somebody else may have said so already.
+                let _ = self.failed.send(error);
+                pending().await
             }
-            // The price nearly always comes at once. When it does not, somebody else may have taken the last piece.
-            let enough = match self.bug {
-                Some(Bug::Oversell) => enough_before,
-                _ => stock.has(item, quantity),
-            };
-            if !enough {
-                return Err(Refused);
-            }
-            stock.take(order, item, quantity);
-            Ok(price * quantity)
-        })
+        }
     }
 
-    /// What an item costs: from memory, except when the list has become too old.
-    async fn price(&self, item: Item) -> Option<Cents> {
+    async fn reserve(
+        &self,
+        Reserve { order, item, quantity }: Reserve,
+    ) -> Result<Result<Cents, Refused>, redb::Error> {
+        let quantity = i64::from(quantity);
+        let before = match self.bug {
+            Some(Bug::Oversell) => self.books.shelf(item)?,
+            _ => None,
+        };
+        self.look_up_prices().await;
+        let Some(shelf) = self.books.shelf(item)? else { return Ok(Err(Refused)) };
+        let price = shelf.price * quantity;
+        match self.books.reservation(order)?.map(|reservation| reservation.state) {
+            Some(State::Released) => return Ok(Err(Refused)),
+            Some(State::Held | State::Sold) => return Ok(Ok(price)),
+            None => {}
+        }
+        // The price nearly always comes at once. When it does not, somebody else may have taken the last piece.
+        if before.unwrap_or(shelf).on_hand < quantity {
+            return Ok(Err(Refused));
+        }
+        let left = Shelf { on_hand: shelf.on_hand - quantity, ..shelf };
+        self.books.commit(order, Reservation { item, quantity, state: State::Held }, Some(left))?;
+        Ok(Ok(price))
+    }
+
+    fn confirm(&self, order: OrderId) -> Result<(), redb::Error> {
+        match self.books.reservation(order)? {
+            Some(held) if held.state == State::Held => {
+                self.books.commit(order, Reservation { state: State::Sold, ..held }, None)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn release(&self, order: OrderId) -> Result<(), redb::Error> {
+        let never = Reservation { item: 0, quantity: 0, state: State::Released };
+        match self.books.reservation(order)? {
+            Some(held) if held.state == State::Held => {
+                let shelf = self.books.shelf(held.item)?;
+                let back = shelf.map(|shelf| Shelf { on_hand: shelf.on_hand + held.quantity, ..shelf });
+                self.books.commit(order, Reservation { state: State::Released, ..held }, back)
+            }
+            Some(_) => Ok(()),
+            None => self.books.commit(order, never, None),
+        }
+    }
+
+    /// Makes sure that the list of prices is not too old.
+    async fn look_up_prices(&self) {
         if self.priced.get().is_none_or(|at| at.elapsed() > PRICES_LAST) {
             sleep(Duration::from_millis(rand::range(10..60))).await;
             self.priced.set(Some(Instant::now()));
         }
-        self.stock.read(|stock| stock.shelves.get(item as usize).map(|shelf| shelf.price))
     }
 }
