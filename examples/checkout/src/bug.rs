@@ -14,7 +14,7 @@ pub enum Bug {
     NoCompensation,
     /// The catalog looks at the stock, waits for the price, and takes what may be gone by then.
     Oversell,
-    /// A failed probe leaves the circuit breaker half open, where it lets nobody else try.
+    /// The fourth failed probe in a row leaves the circuit breaker half open, where it lets nobody else try.
     StuckBreaker,
     /// The log acknowledges what it has written and not synced.
     AckBeforeSync,
@@ -22,7 +22,7 @@ pub enum Bug {
     NoDirSync,
     /// Recovery takes a record for whole that is there to its last byte, whatever its checksum says.
     TornTail,
-    /// The log tries a failed sync again, and believes the second.
+    /// The log tries a failed sync again, and believes the one that succeeds.
     RetryFsync,
     /// An order worker leads for as long as the clock on its wall says.
     SkewedLease,
@@ -41,8 +41,9 @@ impl Planted for Bug {
         Bug::Oversell,
         Bug::StuckBreaker,
         Bug::AckBeforeSync,
-        // The other two of the log are rarer: its own tests show them, and no sweep has looked for them yet.
         Bug::NoDirSync,
+        Bug::TornTail,
+        Bug::RetryFsync,
         Bug::SkewedLease,
         Bug::LostWakeup,
         Bug::SplitSaga,

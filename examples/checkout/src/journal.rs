@@ -11,7 +11,7 @@ use crate::wal::{self, Wal, Writer};
 use crate::witness::{Breach, Witness};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sim::{Sim, codec};
+use sim::{Sim, codec, reachable};
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
@@ -54,6 +54,7 @@ impl<V: Clone + Serialize + DeserializeOwned> Journal<V> {
         }
         let (wal, writer, recovered) = opened?;
         if let Some(torn) = &recovered.torn {
+            reachable!("a torn tail is cut off");
             info!("{torn}");
         }
         match seen.witness.recover(recovered.records.iter().map(Vec::as_slice)) {

@@ -6,6 +6,7 @@ use crate::deadline::Heed;
 use crate::journal::{Entries, Journal, Seen};
 use crate::protocol::{Notify, OrderId, Status};
 use serde::{Deserialize, Serialize};
+use sim::always;
 use sim::net::rpc::Server;
 use std::io;
 
@@ -67,8 +68,9 @@ impl Notification {
         let tell = move |Notify { order, status }| {
             let sent = self.sent.clone();
             async move {
-                if sent.entry(order).is_none() {
-                    sent.set(order, Some(Letter::new(order, status)));
+                match sent.entry(order) {
+                    Some(letter) => always!(letter.status == status, "an order has one end"),
+                    None => sent.set(order, Some(Letter::new(order, status))),
                 }
                 sent.durable().await;
             }

@@ -28,7 +28,7 @@ const KINDS: [(u32, Kind); 4] =
 enum Kind {
     /// Places an order.
     Order,
-    /// Places an order, and wants it no more.
+    /// Places an order, wants it no more, and places another instead.
     OrderAndRegret,
     /// Places an order, and asks how it is.
     OrderAndAsk,
@@ -45,6 +45,8 @@ fn item() -> impl Strategy<Value = Item> {
 const PATIENCE: Duration = Duration::from_secs(10);
 const ATTEMPT: Duration = Duration::from_millis(400);
 const REGRET: Duration = Duration::from_millis(40);
+/// What the number of an order that is placed instead of another is more than that one's.
+const INSTEAD: u32 = 1_000;
 
 /// One customer at one machine.
 #[derive(Clone, Debug)]
@@ -91,7 +93,10 @@ impl Shopper {
         match kind {
             Kind::OrderAndRegret => {
                 sleep(op.pick(Duration::ZERO..REGRET)).await;
-                self.cancel(number, PATIENCE).await
+                let instead = self.clone();
+                let instead = spawn(async move { instead.place(number + INSTEAD, item, 1, PATIENCE).await });
+                let cancelled = self.cancel(number, PATIENCE).await;
+                instead.await.ok().flatten().and(cancelled)
             }
             Kind::OrderAndAsk => self.query(number, PATIENCE).await,
             Kind::Order | Kind::Ask => placed,

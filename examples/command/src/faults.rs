@@ -36,6 +36,11 @@ impl Faults {
         self
     }
 
+    /// Whether anything may go wrong.
+    pub fn are_on(&self) -> bool {
+        self.on
+    }
+
     /// Whether a family may be met.
     pub fn has(&self, family: &str) -> bool {
         let named = |names: &[String]| names.iter().any(|name| name == family || is_of(family, name));

@@ -78,7 +78,7 @@ use report::Report;
 use request::{Command, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sim::{Run, Seeds, Sim, sweep};
+use sim::{Run, Seeds, Sim, Sweep, sweep};
 use std::ffi::OsString;
 use std::fmt::{Debug, Display};
 use std::future::Future;
@@ -151,7 +151,7 @@ const VACUOUS: u8 = 111;
 
 /// Does what the arguments ask for; the first of them is the program.
 ///
-/// Exit code 0: all seeds passed; 100: seeds have failed; 2: usage.
+/// Exit code 0: all seeds passed; 100: seeds have failed; 111: none has, but the sweep has tested nothing; 2: usage.
 pub fn main<S: System>(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match request::parse::<S>(arguments) {
         Ok(Command::Help) => {
@@ -192,17 +192,56 @@ fn fits_process(seeds: &Seeds, variable: impl Fn(&str) -> Option<String>) -> Res
 
 fn run<S: System>(request: &Request<S::Bug>) -> ExitCode {
     let mut report = Report::<S>::new(request);
-    let sweep = sweep(request.seeds.clone()).shrink(request.shrink);
-    let sweep = match request.stop_after {
-        Some(failures) => sweep.stop_after(failures),
-        None => sweep,
-    };
-    let swept =
-        sweep.on_run(|run: &Run<S::Summary>| report.add(run)).run(|sim| S::run(sim, request.options.clone()));
+    let swept = sweep_of::<S>(request)
+        .on_run(|run: &Run<S::Summary>| report.add(run))
+        .run(|sim| S::run(sim, request.options.clone()));
     print!("{}", if request.json { report::json(&swept) } else { report.table(&swept) });
     match (swept.failures.is_empty(), swept.vacuous) {
         (false, _) => ExitCode::from(FAILED),
         (true, true) => ExitCode::from(VACUOUS),
         (true, false) => ExitCode::SUCCESS,
+    }
+}
+
+/// The sweep that was asked for. Where faults are on, some must be met; and where nothing is left out, so must be all that the
+/// system claims to reach.
+fn sweep_of<S: System>(request: &Request<S::Bug>) -> Sweep<'static, S::Summary> {
+    let Options { faults, bug } = &request.options;
+    let mut sweep = sweep(request.seeds.clone()).shrink(request.shrink);
+    if let Some(failures) = request.stop_after {
+        sweep = sweep.stop_after(failures);
+    }
+    if faults.are_on() {
+        sweep = sweep.expects_faults();
+    }
+    if *faults == Faults::on() && bug.is_none() && !request.single {
+        sweep = sweep.expects(S::NAME);
+    }
+    sweep
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use request::tests::{Clock, Mistaken, parsed};
+    use sim::Isolate;
+
+    fn vacuous<S: System<Bug = request::tests::Bug>>(arguments: &str) -> bool {
+        let request = parsed(arguments).unwrap();
+        let sweep = sweep_of::<S>(&request).isolate(Isolate::Thread);
+        sweep.run(|sim| S::run(sim, request.options.clone())).vacuous
+    }
+
+    #[test]
+    fn a_sweep_whose_faults_were_disabled_by_mistake_is_vacuous() {
+        assert!(vacuous::<Mistaken>("--seeds 100"));
+        assert!(vacuous::<Mistaken>("--seeds 100 --only kill"));
+        assert!(!vacuous::<Clock>("--seeds 100"));
+    }
+
+    #[test]
+    fn a_sweep_without_faults_on_purpose_is_not() {
+        assert!(!vacuous::<Mistaken>("--seeds 100 --faults off"));
+        assert!(!vacuous::<Clock>("--seeds 100 --faults off"));
     }
 }

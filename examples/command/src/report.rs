@@ -171,6 +171,9 @@ pub(crate) fn json(swept: &SweepReport) -> String {
         failures: Vec<Failed>,
         seeds_per_s: f64,
         trace: String,
+        /// What the sweep has not tested.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         shrunk: Vec<Smallest>,
     }
@@ -209,6 +212,7 @@ pub(crate) fn json(swept: &SweepReport) -> String {
         failures: failed.collect(),
         seeds_per_s: swept.runs_per_second(),
         trace: format!("{:016x}", swept.trace),
+        missing: swept.missing.iter().filter(|_| swept.vacuous).map(ToString::to_string).collect(),
         shrunk: shrunk.collect(),
     };
     let line = serde_json::to_string(&json).expect("numbers and strings are JSON");

@@ -26,7 +26,7 @@ environment:
   SIM_REPLAY=sim1:…         repeat a saved run; with the --bug that it was saved with
   SIM_FORK=0                run one seed in this process, for debuggers
 
-exit code: 0 all seeds passed, 100 seeds have failed, 2 usage
+exit code: 0 all seeds passed, 100 seeds have failed, 111 none has and nothing was tested, 2 usage
 ";
 
 /// The widest line of the list of families.
@@ -218,7 +218,29 @@ pub(crate) mod tests {
             if options.bug.is_some() {
                 sim.violated("on time", "it is not");
             }
+            sim.node("clock").run(std::future::pending::<()>);
+            if let Some(swarm) = options.faults.of(sim::Swarm::default().during(SECOND..10 * SECOND)) {
+                sim.nemesis(swarm);
+            }
+            sim::time::sleep(20 * SECOND).await;
             Ticks(1_000)
+        }
+    }
+
+    const SECOND: sim::time::Duration = sim::time::Duration::from_secs(1);
+
+    /// The same, which has forgotten to let the nemesis loose.
+    pub(crate) struct Mistaken;
+
+    impl System for Mistaken {
+        type Bug = Bug;
+        type Summary = Ticks;
+        const NAME: &'static str = "mistaken";
+        const ABOUT: &'static str = Clock::ABOUT;
+        const INVARIANTS: &'static [&'static str] = Clock::INVARIANTS;
+
+        async fn run(sim: sim::Sim, options: Options<Bug>) -> Ticks {
+            Clock::run(sim, Options { faults: Faults::off(), ..options }).await
         }
     }
 

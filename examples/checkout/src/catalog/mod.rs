@@ -12,7 +12,7 @@ use books::Books;
 use futures::future::{Either, select};
 use sim::net::rpc::Server;
 use sim::time::{Duration, Instant, sleep};
-use sim::{rand, yield_now};
+use sim::{rand, reachable, yield_now};
 use std::cell::Cell;
 use std::future::pending;
 use std::io;
@@ -96,7 +96,10 @@ impl Catalog {
         let price = shelf.price * quantity;
         match self.books.reservation(order)?.map(|reservation| reservation.state) {
             Some(State::Released) => return Ok(Err(Refused)),
-            Some(State::Held | State::Sold) => return Ok(Ok(price)),
+            Some(State::Held | State::Sold) => {
+                reachable!("a reservation comes again");
+                return Ok(Ok(price));
+            }
             None => {}
         }
         // The price nearly always comes at once. When it does not, somebody else may have taken the last piece.

@@ -2,6 +2,7 @@
 //! single probe finds out whether it is back.
 
 use crate::Bug;
+use sim::reachable;
 use sim::time::{Duration, Instant};
 use std::cell::Cell;
 
@@ -11,14 +12,17 @@ const FAILURES: u32 = 8;
 /// How long it stays open.
 pub(super) const STAYS_OPEN: Duration = Duration::from_millis(1_200);
 
+/// After how many failed probes the planted bug gives a service up.
+const GONE: u32 = 3;
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum State {
     /// Calls go through; so many have failed in a row.
     Closed(u32),
-    /// No call goes through until then.
-    Open(Instant),
-    /// One call is on its way, the probe.
-    HalfOpen,
+    /// No call goes through until then; so many probes have failed in a row.
+    Open(Instant, u32),
+    /// One call is on its way, the probe after so many that failed.
+    HalfOpen(u32),
 }
 
 /// The breaker in front of one service.
@@ -37,11 +41,11 @@ impl Breaker {
     pub(super) fn admits(&self) -> bool {
         match self.state.get() {
             State::Closed(_) => true,
-            State::Open(until) if Instant::now() >= until => {
-                self.state.set(State::HalfOpen);
+            State::Open(until, probes) if Instant::now() >= until => {
+                self.state.set(State::HalfOpen(probes));
                 true
             }
-            State::Open(_) | State::HalfOpen => false,
+            State::Open(..) | State::HalfOpen(_) => false,
         }
     }
 
@@ -52,14 +56,17 @@ impl Breaker {
 
     /// A call was not answered.
     pub(super) fn failed(&self) {
-        let open = State::Open(Instant::now() + STAYS_OPEN);
+        let open = |probes| State::Open(Instant::now() + STAYS_OPEN, probes);
         self.state.set(match self.state.get() {
             State::Closed(failures) if failures + 1 < FAILURES => State::Closed(failures + 1),
-            State::Closed(_) => open,
-            // "Only a closed breaker trips."
-            State::HalfOpen if self.bug == Some(Bug::StuckBreaker) => State::HalfOpen,
-            State::HalfOpen => open,
-            State::Open(until) => State::Open(until),
+            State::Closed(_) => {
+                reachable!("a breaker opens");
+                open(0)
+            }
+            // "It is gone for good by now."
+            State::HalfOpen(GONE) if self.bug == Some(Bug::StuckBreaker) => State::HalfOpen(GONE),
+            State::HalfOpen(probes) => open(probes + 1),
+            State::Open(until, probes) => State::Open(until, probes),
         });
     }
 }
@@ -104,6 +111,11 @@ mod tests {
     fn the_planted_bug_keeps_it_half_open() {
         in_simulation(|| async {
             let breaker = opened(Some(Bug::StuckBreaker)).await;
+            for _ in 0..GONE {
+                assert!(breaker.admits());
+                breaker.failed();
+                sleep(STAYS_OPEN).await;
+            }
             assert!(breaker.admits());
             breaker.failed();
             sleep(STAYS_OPEN * 100).await;

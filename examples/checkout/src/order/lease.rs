@@ -7,8 +7,8 @@
 
 use crate::Bug;
 use crate::protocol::{LeaseId, Worker};
-use sim::rand;
 use sim::time::{Duration, Instant, wall};
+use sim::{rand, reachable};
 use std::cell::Cell;
 use std::time::SystemTime;
 
@@ -40,6 +40,10 @@ impl Leases {
         let id = match granted.to {
             Some((holder, id)) if holder == worker && now < granted.until => id,
             _ if now < granted.until => return None,
+            Some((holder, _)) if holder != worker => {
+                reachable!("another worker leads");
+                rand::range(0..=u64::MAX)
+            }
             _ => rand::range(0..=u64::MAX),
         };
         self.0.set(Granted { to: Some((worker, id)), until: now + TERM });

@@ -19,8 +19,8 @@ use dependency::ATTEMPT;
 use lease::{Leases, TERM};
 use saga::Sagas;
 use sim::net::rpc::Server;
-use sim::spawn;
 use sim::time::{Duration, Instant, sleep, wall};
+use sim::{reachable, spawn};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -67,6 +67,7 @@ impl OrderService {
             unfinished.map(|(id, _)| *id).collect::<Vec<_>>()
         });
         if !unfinished.is_empty() {
+            reachable!("a process finishes the orders of another");
             let sagas = service.sagas.clone();
             spawn(async move {
                 // What the earlier process has sent may still be under way; it is too late after this.

@@ -17,7 +17,7 @@ use crate::protocol::{
 use serde::{Deserialize, Serialize};
 use sim::net::rpc::Client;
 use sim::time::Duration;
-use sim::yield_now;
+use sim::{always, reachable, yield_now};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use tracing::info;
@@ -114,6 +114,7 @@ impl Sagas {
                 Step::Paid(_) | Step::Compensated | Step::Rejected => break,
             };
             info!("order {id}: {:?}, then {next:?}", order.step);
+            always!(self.order(id).step == order.step, "nobody else takes a step of a saga");
             self.orders.set(id, Some(Order { step: next, ..self.order(id) }));
             self.orders.durable().await;
             if turn.is_some() {
@@ -152,6 +153,7 @@ impl Sagas {
     async fn compensate(&self, id: OrderId) -> Step {
         self.payment.insist(Refund(id), Result::ok).await;
         self.catalog.insist(Release(id), Some).await;
+        reachable!("an order is compensated");
         Step::Compensated
     }
 

@@ -10,8 +10,8 @@ use crate::gateway::Gateway;
 use crate::journal::{Entries, Journal, Seen};
 use crate::protocol::{Busy, Charge, Charged, OrderId, Refund};
 use serde::{Deserialize, Serialize};
-use sim::spawn;
 use sim::time::{Duration, timeout};
+use sim::{reachable, spawn};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
@@ -66,7 +66,10 @@ impl Payment {
                 self.ledger.set(order, None);
                 None
             }
-            None => return Err(Busy),
+            None => {
+                reachable!("a charge comes again while the bank is asked");
+                return Err(Busy);
+            }
             turn => turn,
         };
         self.ask_bank(turn, move |payment| async move {
@@ -75,6 +78,7 @@ impl Payment {
                 Some(State::Declined | State::Cancelled) => return Charged::Declined,
                 // The bank did not answer an earlier attempt, or the process died meanwhile: see what was done.
                 Some(State::Pending) if payment.gateway.has_charged(order).await => {
+                    reachable!("the bank has done what it had not answered");
                     payment.record(order, State::Paid).await;
                     return Charged::Paid;
                 }

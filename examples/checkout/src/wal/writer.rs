@@ -32,6 +32,9 @@ struct Segment {
     end: u64,
 }
 
+/// How often the planted bug tries a failed sync again.
+const RETRIES: u32 = 5;
+
 impl Writer {
     /// The writer of a log that has been read.
     pub(super) async fn open(
@@ -101,11 +104,17 @@ impl Writer {
             // "The write has returned, so it is written."
             self.wal.acknowledge(last);
         }
-        match segment.file.sync_data().await {
+        let mut synced = segment.file.sync_data().await;
+        if self.options.bug == Some(Bug::RetryFsync) {
             // "It did not work at once: try again."
-            Err(_) if self.options.bug == Some(Bug::RetryFsync) => segment.file.sync_data().await?,
-            done => done?,
+            for _ in 0..RETRIES {
+                if synced.is_ok() {
+                    break;
+                }
+                synced = segment.file.sync_data().await;
+            }
         }
+        synced?;
         self.durable = last;
         self.wal.acknowledge(last);
         Ok(())
