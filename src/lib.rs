@@ -7,6 +7,7 @@
 //! | [`time`], [`net`], [`fs`], [`rand`], [`signal`] | what code inside a node uses, with tokio's names and signatures |
 //! | [`Sim`], [`Node`] | the machine room: nodes, their life and death, what happens when |
 //! | [`workload`] | what clients do: operations that are decisions of the run |
+//! | [`oracle`], [`check`] | what judges a run; histories of operations |
 //! | [`sim_test`] | a test that runs under many seeds |
 //! | [`Builder`], [`sweep`] | runs outside of tests: one seed, or many |
 //!
@@ -85,8 +86,49 @@ pub fn families() -> Vec<&'static str> {
     all
 }
 
+/// Histories of operations, for consistency checkers: the crate `sim-check`, and recorders that stamp by the simulator's
+/// count of steps.
+pub mod check {
+    pub use sim_check::*;
+    use sim_core::Sim;
+
+    /// Simulations record histories.
+    pub trait CheckExt {
+        /// A recorder whose stamps are steps of the run, as [`View::step`](crate::oracle::View::step) and messages of broken
+        /// invariants count them. What is left of a dead process records nothing: of its last call nobody knows what came of
+        /// it.
+        ///
+        /// ```
+        /// # use sim::prelude::*;
+        /// let outcome = sim::Builder::new().isolate(sim::Isolate::Thread).run(|sim| async move {
+        ///     let recorder = sim.recorder();
+        ///     let client = recorder.process();
+        ///     sim.node("client").spawn(async move {
+        ///         for key in 0..3 {
+        ///             let call = client.invoke(key);
+        ///             sim::time::sleep(Duration::from_millis(10)).await;
+        ///             call.ok("value");
+        ///         }
+        ///     });
+        ///     sim::time::sleep(Duration::from_millis(25)).await;
+        ///     recorder.history()
+        /// });
+        /// let history = outcome.result.unwrap();
+        /// assert_eq!((history.len(), history.operations()[2].completed()), (3, None));
+        /// ```
+        fn recorder<I, O>(&self) -> Recorder<I, O>;
+    }
+
+    impl CheckExt for Sim {
+        fn recorder<I, O>(&self) -> Recorder<I, O> {
+            Recorder::stamped(sim_core::oracle::stamp)
+        }
+    }
+}
+
 /// What a test needs: `use sim::prelude::*`.
 pub mod prelude {
+    pub use crate::check::CheckExt;
     pub use crate::fs::DiskExt;
     pub use crate::net::{NetExt, TcpListener, TcpStream, UdpSocket};
     pub use crate::{JoinHandle, JoinSet, Node, Op, OpExt, Ops, Sim, Swarm, Tolerance, sim_test, spawn};

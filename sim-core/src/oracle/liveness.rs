@@ -22,9 +22,9 @@ impl Sim {
     /// ```
     /// use sim_core::Tolerance;
     /// use sim_core::time::{Duration, sleep};
-    /// let secs = Duration::from_secs;
+    /// let secs = |n| Duration::from_secs(n);
     /// let outcome = sim_core::run(sim_core::Config::seed(1), |sim| async move {
-    ///     let [a, b, c] = ["a", "b", "c"].map(|name| sim.node(name).run(|| async { sleep(secs(3600)).await }));
+    ///     let [a, b, c] = ["a", "b", "c"].map(|name| sim.node(name).run(move || sleep(secs(3600))));
     ///     sim.tolerate(Tolerance::new().down(1));
     ///     sleep(secs(1)).await;
     ///     a.kill();

@@ -23,6 +23,7 @@ pub use claim::{Seen, word};
 pub use eventually::{Asks, Condition, Looks, NotInTime, eventually};
 pub use sim_hooks::Claim;
 pub use view::{NodeView, View};
+pub use watch::stamp;
 
 pub(crate) use claim::{Claims, observe};
 pub(crate) use invariant::Invariant;

@@ -26,7 +26,8 @@ impl View {
         self.sim.elapsed()
     }
 
-    /// The number of the step that has just ended: polls of tasks and events, counted from the start of the run.
+    /// The number of the step that has just ended: polls of tasks, events, and what tests stamp, counted from
+    /// the start of the run.
     pub fn step(&self) -> u64 {
         self.step
     }

@@ -5,6 +5,7 @@
 use crate::kernel::{Kernel, Step};
 use crate::node::Waiters;
 use crate::slab::Key;
+use crate::world;
 use std::task::Waker;
 
 /// What is watched in a run, and what was seen of it.
@@ -16,12 +17,14 @@ pub(crate) struct Watch {
     looked_after: u64,
     /// Who waits for something to change.
     waiters: Waiters,
-    /// How many steps others than those had taken when they were last told.
+    /// How many polls and events there had been but theirs when they were last told.
     told_after: u64,
     /// How many polls were of those who wait: they change nothing that others wait for.
     own: u64,
     /// The last of these, by the number of the poll.
     own_poll: u64,
+    /// How many stamps were given.
+    stamps: u64,
 }
 
 impl Watch {
@@ -33,6 +36,7 @@ impl Watch {
             told_after: 0,
             own: 0,
             own_poll: 0,
+            stamps: 0,
         }
     }
 
@@ -52,10 +56,23 @@ impl Watch {
     }
 }
 
+/// A number for something that a test records: a step of its own, greater than all before. `None` outside of a simulation,
+/// and for what is left of a dead process, which records nothing.
+pub fn stamp() -> Option<u64> {
+    world::try_with(|w| {
+        let mut kernel = w.try_kernel()?;
+        kernel.actor()?;
+        kernel.watch.stamps += 1;
+        Some(kernel.step())
+    })
+    .flatten()
+}
+
 impl Kernel {
-    /// The number of the step that runs, or has just ended: polls of tasks and events, from the start of the run.
+    /// The number of the step that runs, or has just ended, from the start of the run: polls of tasks, events, and what
+    /// tests stamp.
     pub fn step(&self) -> u64 {
-        self.stats.polls + self.stats.events
+        self.stats.polls + self.stats.events + self.watch.stamps
     }
 
     /// What is to be looked at between two steps.
@@ -65,7 +82,8 @@ impl Kernel {
             self.watch.looked_after = step;
             return Some(Step::Look);
         }
-        let others = step - self.watch.own;
+        // Who stamps what he asks while he waits changes nothing by that.
+        let others = self.stats.polls + self.stats.events - self.watch.own;
         let settled = !self.watch.waiters.is_empty() && self.nothing_is_ready() && !self.done;
         if settled && self.watch.told_after != others {
             self.watch.told_after = others;
