@@ -11,7 +11,9 @@ finish() {
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     # Slurm's daemons leave their parent; each wrote its pid.
     for file in "$work"/*.pid; do [ -e "$file" ] && kill "$(cat "$file")" 2>/dev/null || true; done
-    rm -rf "$work"
+    wait
+    # The daemons may write a last state while they end.
+    for _ in 1 2 3 4 5; do rm -rf "$work" 2>/dev/null && break || sleep 1; done
 }
 trap finish EXIT
 
@@ -108,7 +110,7 @@ wait_for() {
     shift
     until "$@"; do
         left=$((left - 1))
-        [ "$left" -gt 0 ] || { say "gave up waiting: $*"; squeue; sinfo; tail -20 "$work"/slurm*.log; exit 1; }
+        [ "$left" -gt 0 ] || { say "gave up waiting: $*"; squeue; sinfo; tail -n 20 "$work"/slurm*.log "$work"/shard-*.log; exit 1; }
         sleep 1
     done
 }
