@@ -107,7 +107,7 @@ pub mod check {
         ///         for key in 0..3 {
         ///             let call = client.invoke(key);
         ///             sim::time::sleep(Duration::from_millis(10)).await;
-        ///             call.ok("value");
+        ///             call.ok(true);
         ///         }
         ///     });
         ///     sim::time::sleep(Duration::from_millis(25)).await;
@@ -152,12 +152,16 @@ mod book {
     struct Determinism;
     #[doc = include_str!("../docs/disk.md")]
     struct Disk;
+    #[doc = include_str!("../docs/faults.md")]
+    struct Faults;
     #[doc = include_str!("../docs/guards.md")]
     struct Guards;
     #[doc = include_str!("../docs/http.md")]
     struct Http;
     #[doc = include_str!("../docs/network.md")]
     struct Network;
+    #[doc = include_str!("../docs/oracles.md")]
+    struct Oracles;
     #[doc = include_str!("../docs/running.md")]
     struct Running;
     #[doc = include_str!("../docs/shrinking.md")]
