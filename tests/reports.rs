@@ -16,9 +16,9 @@ const SIGNATURE: &str = "invariant-a-question-has-one-answer";
 async fn questions(sim: Sim) {
     sim.default_link().latency(Duration::from_millis(1)..Duration::from_millis(9)).loss(0.02);
     sim.nemesis(Swarm::default().only(["kill"]).during(Duration::ZERO..Duration::from_secs(9)));
-    let (world, seen) = (sim.clone(), std::rc::Rc::new(std::cell::RefCell::new(Vec::new())));
+    let (world, seen) = (sim, std::rc::Rc::new(std::cell::RefCell::new(Vec::new())));
     sim.node("server").run(move || {
-        let (world, seen) = (world.clone(), seen.clone());
+        let (world, seen) = (world, seen.clone());
         async move {
             let socket = UdpSocket::bind("0.0.0.0:7").await?;
             let mut buffer = [0; 8];
@@ -61,19 +61,43 @@ async fn subject(sim: Sim) {
     questions(sim).await;
 }
 
+/// Ten thousand packets, and a failure.
+#[sim_test(seeds = 1)]
+#[ignore = "a subject"]
+async fn busy(sim: Sim) {
+    sim.default_link().loss(0.01);
+    let names = ["a", "b", "c", "d", "e"];
+    let chatter = names.map(|name| {
+        sim.node(name).spawn(async move {
+            let socket = UdpSocket::bind("0.0.0.0:7").await.unwrap();
+            for turn in 0..2_000 {
+                let to = names[(turn + name.len() * usize::from(name.as_bytes()[0])) % names.len()];
+                socket.send_to(&[7; 100], (to, 7)).await.unwrap();
+                sim::time::sleep(Duration::from_millis(3)).await;
+            }
+        })
+    });
+    for node in chatter {
+        node.await.unwrap();
+    }
+    panic!("</script><b>it is over</b>");
+}
+
 /// Starts the subject with its files below a folder of that name; gives what it printed.
 fn start(name: &str, variables: &[(&str, &str)]) -> (PathBuf, String) {
+    let (root, text) = start_test("subject", name, variables);
+    (root.join("reports-subject").join(SIGNATURE), text)
+}
+
+fn start_test(test: &str, name: &str, variables: &[(&str, &str)]) -> (PathBuf, String) {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports").join(name);
     let _ = fs::remove_dir_all(&root);
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["subject", "--exact", "--nocapture", "--ignored"]).env_remove("RUST_BACKTRACE");
+    command.args([test, "--exact", "--nocapture", "--ignored"]).env_remove("RUST_BACKTRACE");
     command.env("SIM_REGRESSIONS", "off").env("SIM_REPORT_DIR", &root).env_remove("SIM_TRACE");
     let output = command.envs(variables.iter().copied()).output().unwrap();
     assert!(!output.status.success());
-    (
-        root.join("reports-subject").join(SIGNATURE),
-        String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
-    )
+    (root, String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
 fn trace(folder: &Path, name: &str) -> Trace {
@@ -153,6 +177,69 @@ fn recording_does_not_change_a_run() {
     let head = trace(&folder, "original.jsonl").head;
     let outcome = Builder::new().seed(head.seed).isolate(Isolate::Thread).run(questions);
     assert_eq!(format!("{:016x}", outcome.trace), head.hash);
+}
+
+#[test]
+fn a_failure_leaves_a_page_and_a_story_for_a_pull_request() {
+    let (folder, text) = start("pages", &[("SIM_TRACE", "html,story")]);
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(text.contains(&folder.join("report.html").display().to_string()), "{text}");
+    assert!(page.contains("\"message\":\"question ") && page.contains("a question has one answer"));
+    let story = fs::read_to_string(folder.join("story.md")).unwrap();
+    for part in [
+        "# question ",
+        "\\[needed\\]",
+        "SIM_REPLAY=sim1:",
+        "sequenceDiagram",
+        "n1->>n2: 1 bytes",
+        "participant n1 as server",
+    ] {
+        assert!(story.contains(part), "{part} is not in {story}");
+    }
+    assert!(!folder.join("trace.jsonl").exists());
+}
+
+/// Needs Chromium: `.ci/run --full`.
+#[test]
+#[ignore = "needs a browser"]
+fn a_browser_draws_a_large_run_from_a_file_and_obeys_the_keyboard() {
+    let (root, _) = start_test("busy", "busy", &[("SIM_SHRINK", "0")]);
+    let folder = fs::read_dir(root.join("reports-busy")).unwrap().next().unwrap().unwrap().path();
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    // What a reader would press, after the page's own script.
+    let press = "<script>{
+        const chosen = () => document.querySelector('.row.on .what').textContent;
+        const said = [chosen()];
+        for (const key of ['Home', '+', '+', 'ArrowRight', '0', 'End', 'ArrowUp']) {
+            document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+            said.push(chosen());
+        }
+        document.body.dataset.chosen = new Set(said).size;
+        document.querySelector('input[value=all]').click();
+        document.body.dataset.count = document.getElementById('count').textContent;
+        document.body.dataset.bold = document.querySelectorAll('b').length;
+    }</script></body>";
+    let pressed = folder.join("pressed.html");
+    fs::write(&pressed, page.replace("</body>", press)).unwrap();
+    let browser = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
+    let output = Command::new(browser)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", root.join("profile").display()))
+        .arg(format!("file://{}", pressed.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&output.stdout);
+    let value = |name: &str| {
+        let (_, rest) =
+            dom.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in the page"));
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    assert_eq!(value("data-chosen"), "3", "the failure, the first event, and the one before the last");
+    assert_eq!(value("data-bold"), "0");
+    assert!(value("data-count").ends_with(" of 10000"), "{}", value("data-count"));
+    let drawn: u64 = value("data-drawn").parse().unwrap();
+    assert!(drawn < 2_000, "drawn in {drawn} ms");
 }
 
 #[test]

@@ -337,6 +337,14 @@ impl Kernel {
         }
     }
 
+    /// Adds an event of a machine's own to the log, if it is on: its kernel or its disk at work, whoever's code runs.
+    #[inline]
+    pub fn record_of(&mut self, node: NodeId, event: impl FnOnce() -> Event) {
+        if let Some(log) = &mut self.log {
+            log.push(self.now, node, self.naming.cause(), event());
+        }
+    }
+
     /// The counters of this run, for subsystems to count in.
     #[inline]
     pub fn stats(&mut self) -> &mut Stats {

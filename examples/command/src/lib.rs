@@ -78,7 +78,7 @@ use report::Report;
 use request::{Command, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sim::{Run, Seeds, Sim, Sweep, sweep};
+use sim::{Files, Run, Seeds, Sim, Sweep, sweep};
 use std::ffi::OsString;
 use std::fmt::{Debug, Display};
 use std::future::Future;
@@ -192,9 +192,11 @@ fn fits_process(seeds: &Seeds, variable: impl Fn(&str) -> Option<String>) -> Res
 
 fn run<S: System>(request: &Request<S::Bug>) -> ExitCode {
     let mut report = Report::<S>::new(request);
-    let swept = sweep_of::<S>(request)
-        .on_run(|run: &Run<S::Summary>| report.add(run))
-        .run(|sim| S::run(sim, request.options.clone()));
+    let sweep = sweep_of::<S>(request).command(report.command());
+    // Files are for people.
+    let sweep = if request.json { sweep } else { sweep.files(Files::default()) };
+    let swept =
+        sweep.on_run(|run: &Run<S::Summary>| report.add(run)).run(|sim| S::run(sim, request.options.clone()));
     print!("{}", if request.json { report::json(&swept) } else { report.table(&swept) });
     match (swept.failures.is_empty(), swept.vacuous) {
         (false, _) => ExitCode::from(FAILED),

@@ -108,16 +108,16 @@ impl<'a, S: System> Report<'a, S> {
 
     /// The story of each kind of failure.
     fn write_shrunk(&self, swept: &SweepReport, out: &mut String) -> std::fmt::Result {
-        for shrunk in &swept.shrunk {
+        let files = swept.files.iter().map(|files| files.first()).chain(std::iter::repeat(None));
+        for (shrunk, file) in swept.shrunk.iter().zip(files) {
             match shrunk {
-                Ok(shrunk) => writeln!(
-                    out,
-                    "\n{shrunk}\nreplay: SIM_REPLAY={} cargo run --release -p {} --{}",
-                    shrunk.token,
-                    S::NAME,
-                    self.options()
-                )?,
+                Ok(shrunk) => {
+                    writeln!(out, "\n{shrunk}\nreplay: SIM_REPLAY={} {}", shrunk.token, self.command())?;
+                }
                 Err(why) => writeln!(out, "\n{why}")?,
+            }
+            if let Some(file) = file {
+                writeln!(out, "report: {}", file.display())?;
             }
         }
         Ok(())
@@ -151,6 +151,11 @@ impl<'a, S: System> Report<'a, S> {
     /// The line that shows the failure of a seed again.
     fn replay(&self, seed: u64) -> String {
         format!("cargo run --release -p {} -- --seed {seed}{}", S::NAME, self.options())
+    }
+
+    /// The line that runs the same but for seeds.
+    pub(crate) fn command(&self) -> String {
+        format!("cargo run --release -p {} --{}", S::NAME, self.options())
     }
 
     /// What was asked for besides seeds, as arguments.

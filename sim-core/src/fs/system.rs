@@ -452,7 +452,7 @@ impl Fs {
         let failures = volume.inode(ino).failures;
         // A program that has been told answers for it, one that has not does not know.
         k.danger(Window::Sync, node);
-        k.record(|| Event::new("disk.sync", format!("inode {ino}: {synced:?}")));
+        k.record_of(node, || Event::new("disk.sync", format!("inode {ino}: {synced:?}")));
         // Each description is told once of a failure since it looked last (errseq_t).
         let Some(description) = self.open.get_mut(file) else { return synced };
         let seen = std::mem::replace(&mut description.seen, failures);

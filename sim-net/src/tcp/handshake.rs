@@ -123,7 +123,7 @@ impl Net {
     /// Logs what happened to a stream.
     pub fn record_stream(&self, k: &mut Kernel, what: &'static str, key: Key) {
         if let Some(st) = self.streams.get(key) {
-            k.record(|| Event::new(what, format!("{} with {}", st.cold.local, st.cold.remote)));
+            k.record_of(st.node, || Event::new(what, format!("{} with {}", st.cold.local, st.cold.remote)));
         }
     }
 

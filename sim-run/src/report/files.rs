@@ -16,20 +16,24 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Files {
+    /// `html`: `report.html`, a page that draws the run.
+    pub html: bool,
     /// `jsonl`: `trace.jsonl`, what happened as data.
     pub jsonl: bool,
+    /// `story`: `story.md`, for a pull request.
+    pub story: bool,
 }
 
 impl Files {
     /// None of them: runs are not recorded.
-    pub const NONE: Files = Files { jsonl: false };
+    pub const NONE: Files = Files { html: false, jsonl: false, story: false };
     /// All of them.
-    pub const ALL: Files = Files { jsonl: true };
+    pub const ALL: Files = Files { html: true, jsonl: true, story: true };
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Files { jsonl: true }
+        Files { html: true, jsonl: true, story: true }
     }
 }
 
@@ -45,7 +49,9 @@ impl FromStr for Files {
         let mut files = Files::NONE;
         for name in text.split(',') {
             match name.trim() {
+                "html" => files.html = true,
                 "jsonl" => files.jsonl = true,
+                "story" => files.story = true,
                 _ => return Err(InvalidFiles(name.trim().to_owned())),
             }
         }
@@ -59,7 +65,7 @@ pub struct InvalidFiles(String);
 
 impl fmt::Display for InvalidFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no kind of file: expected jsonl, all, or none", self.0)
+        write!(f, "{:?} is no kind of file: expected html, jsonl, story, all, or none", self.0)
     }
 }
 

@@ -5,9 +5,13 @@
 //! | [`trace`] | what happened, as data: the source of all the others |
 //! | `files` | [`Files`]: which of them are written |
 //! | `folder` | where |
+//! | `html` | the page that draws the run; its style and script are in `page/` |
+//! | `story` | the failure for a pull request |
 
 mod files;
 mod folder;
+mod html;
+mod story;
 pub mod trace;
 
 pub use files::{Files, InvalidFiles};
@@ -22,7 +26,7 @@ use crate::shrink::Shrunk;
 use trace::{Origin, Trace};
 
 /// The names of all files that are ever written.
-const NAMES: &[&str] = &["trace.jsonl", "original.jsonl", "passing.jsonl"];
+const NAMES: &[&str] = &["report.html", "story.md", "trace.jsonl", "original.jsonl", "passing.jsonl"];
 
 /// The recorded runs of a failure.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +79,12 @@ impl Reports {
         folder::make_clean(&folder, NAMES)?;
         let traces = case.traces();
         let mut written = Vec::new();
+        if let Some(page) = self.files.html.then(|| html::page(case, &traces)).flatten() {
+            written.push(write(&folder, "report.html", &page)?);
+        }
+        if let Some(page) = self.files.story.then(|| story::page(case, &traces)).flatten() {
+            written.push(write(&folder, "story.md", &page)?);
+        }
         if self.files.jsonl {
             for (name, trace) in &traces {
                 written.push(write(&folder, name, &trace.to_string())?);

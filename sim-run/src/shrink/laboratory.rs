@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim_core::decision::Name;
+use sim_core::decision::{Kind, Name};
 use sim_core::{Decisions, Schedule, Source};
 
 use super::explain::Explained;
@@ -162,8 +162,9 @@ impl Bench<'_> {
         })
     }
 
-    /// The smallest run without one of the decisions that it needs, and in words which that is: the last in time, so that
-    /// both runs are alike for as long as can be.
+    /// The smallest run without one of the decisions that it needs, and in words which that is: rather without a mishap than
+    /// without what is asked of the system, and without the last of them, so that both runs are alike for as long as can
+    /// be.
     fn nearest_passing(
         &mut self,
         best: &Scenario,
@@ -171,7 +172,8 @@ impl Bench<'_> {
         last: &Sight,
     ) -> Option<(Sight, String)> {
         let mut needed: Vec<Name> = explained.needed.iter().copied().collect();
-        needed.sort_by_key(|name| std::cmp::Reverse(best.when(*name)));
+        let asked = |name: &Name| best.decisions.get(name).is_some_and(|decision| decision.kind == Kind::Op);
+        needed.sort_by_key(|name| (asked(name), std::cmp::Reverse(best.when(*name))));
         needed.into_iter().find_map(|name| {
             let seen = self.recorded(source(&best.without([name])));
             let passes = seen.failure.is_none() && seen.is_recorded();
