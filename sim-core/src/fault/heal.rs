@@ -88,7 +88,8 @@ impl Sim {
     /// of decisions, as [`heal`](Sim::heal) does.
     ///
     /// # Panics
-    /// If nothing says how many nodes may be down, in [`Sim::tolerate`], [`Sim::tolerate_of`] or a swarm: a system that can do without nobody would be broken for good.
+    /// If nothing says how many nodes may be down, in [`Sim::tolerate`], [`Sim::tolerate_of`] or a swarm: a system that can do
+    /// without nobody would be broken for good.
     #[track_caller]
     pub fn heal_core(&self) -> CoreHealed {
         let broken = world::with(|w| {

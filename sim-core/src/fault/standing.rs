@@ -14,8 +14,8 @@ use std::time::Duration;
 
 impl Sim {
     /// Declares what all nodes that run a program can stand together, for faults by hand and all nemeses: no plan exceeds
-    /// it, and [`heal_core`](Sim::heal_core) leaves no more broken. It is the same as [`Swarm::tolerate`](super::Swarm::tolerate) where there
-    /// is a swarm.
+    /// it, and [`heal_core`](Sim::heal_core) leaves no more broken. Where there is a swarm it is the same as
+    /// [`Swarm::tolerate`](super::Swarm::tolerate).
     #[track_caller]
     pub fn tolerate(&self, tolerance: Tolerance) {
         self.declare(Group { nodes: None, tolerance });
