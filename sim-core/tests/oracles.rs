@@ -1,5 +1,6 @@
 //! Invariants, `eventually` and liveness: planted mistakes that they find, and mended ones that they let pass.
 
+use sim_core::fs::File;
 use sim_core::oracle::{NotInTime, View, eventually};
 use sim_core::time::{Duration, sleep};
 use sim_core::{Config, Failure, FailureKind, Outcome, Sim, Tolerance, run, spawn, yield_now};
@@ -150,6 +151,39 @@ fn an_event_that_is_no_poll_is_a_step_too() {
     assert_eq!((broken.signature().as_str(), broken.at), ("invariant one is up", secs(4)));
     assert!(broken.details[0].ends_with("the last event was an action of the test"), "{broken:?}");
     assert_eq!(broken.task, None);
+}
+
+/// A store that acknowledges what it has written. Planted: it does so before it is synced.
+async fn store(sim: Sim, hasty: bool) {
+    let acknowledged = Rc::new(Cell::new(false));
+    let told = acknowledged.clone();
+    sim.node("store").spawn(async move {
+        sleep(secs(1)).await;
+        let mut log = File::create("/wal").await?;
+        File::open("/").await?.sync_all().await?;
+        log.write_all(b"record").await?;
+        if hasty {
+            told.set(true);
+        }
+        log.sync_data().await?;
+        told.set(true);
+        std::io::Result::Ok(())
+    });
+    sim.invariant("what is acknowledged is durable", move |view| {
+        let store = view.node("store");
+        if acknowledged.get() {
+            assert_eq!(store.read("/wal").unwrap(), b"record");
+            assert_eq!(store.durable().read("/wal"), Some(&b"record"[..]), "it is not synced");
+        }
+    });
+    sleep(secs(3)).await;
+}
+
+#[test]
+fn it_sees_what_is_on_disks() {
+    let broken = failure(run(Config::seed(1), |sim| store(sim, true)));
+    assert_eq!(broken.signature(), "invariant what is acknowledged is durable");
+    run(Config::seed(1), |sim| store(sim, false)).result.unwrap();
 }
 
 #[test]
