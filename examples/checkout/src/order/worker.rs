@@ -78,9 +78,12 @@ impl OrderWorker {
             if !self.acts() {
                 return;
             }
-            if call(&self.notification, ATTEMPT, Notify { order, status }).await.is_ok() {
-                self.state.borrow_mut().told.insert(order);
-            }
+            let worker = self.clone();
+            spawn(async move {
+                if call(&worker.notification, ATTEMPT, Notify { order, status }).await.is_ok() {
+                    worker.state.borrow_mut().told.insert(order);
+                }
+            });
         }
     }
 
