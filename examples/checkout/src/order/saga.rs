@@ -20,15 +20,18 @@ use sim::time::Duration;
 use sim::{always, reachable, yield_now};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tracing::info;
 
 /// An order, as the service must not forget it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// What is ordered.
     pub item: Item,
     /// How many of it.
     pub quantity: u32,
+    /// What else the customer has to say.
+    pub wishes: Arc<str>,
     /// The step that is being taken.
     pub step: Step,
     /// The customer does not want it any more.
@@ -114,7 +117,7 @@ impl Sagas {
                 Step::Paid(_) | Step::Compensated | Step::Rejected => break,
             };
             info!("order {id}: {:?}, then {next:?}", order.step);
-            always!(self.order(id).step == order.step, "nobody else takes a step of a saga");
+            always!(self.step(id) == order.step, "nobody else takes a step of a saga");
             self.orders.set(id, Some(Order { step: next, ..self.order(id) }));
             self.orders.durable().await;
             if turn.is_some() {
@@ -129,7 +132,7 @@ impl Sagas {
     async fn reserve(&self, id: OrderId, order: &Order) -> Step {
         let request = Reserve { order: id, item: order.item, quantity: order.quantity };
         match self.catalog.ask(request, STEP_TAKES, Some).await {
-            Ok(Ok(amount)) if !self.order(id).unwanted => Step::Charge(amount),
+            Ok(Ok(amount)) if !self.is_unwanted(id) => Step::Charge(amount),
             Ok(Ok(_)) => Step::Compensate,
             Ok(Err(Refused)) => Step::Rejected,
             // "Nobody answered, so nothing is reserved."
@@ -140,7 +143,7 @@ impl Sagas {
 
     async fn charge(&self, id: OrderId, amount: Cents) -> Step {
         match self.payment.ask(Charge { order: id, amount }, STEP_TAKES, Result::ok).await {
-            Ok(Charged::Paid) if !self.order(id).unwanted => Step::Confirm(amount),
+            Ok(Charged::Paid) if !self.is_unwanted(id) => Step::Confirm(amount),
             Ok(Charged::Paid | Charged::Declined) | Err(NoAnswer) => Step::Compensate,
         }
     }
@@ -157,7 +160,15 @@ impl Sagas {
         Step::Compensated
     }
 
+    fn step(&self, id: OrderId) -> Step {
+        self.orders.read(|orders| orders[&id].step)
+    }
+
+    fn is_unwanted(&self, id: OrderId) -> bool {
+        self.orders.read(|orders| orders[&id].unwanted)
+    }
+
     fn order(&self, id: OrderId) -> Order {
-        self.orders.read(|orders| orders[&id])
+        self.orders.read(|orders| orders[&id].clone())
     }
 }
