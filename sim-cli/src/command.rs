@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::exit::{Exit, Trouble};
 use crate::lines::{Doctor, Line, Orders};
 use crate::report;
-use crate::request::{Merge, Replay, Sweep, Tests};
+use crate::request::{Merge, Purpose, Replay, Sweep, Tests};
 use crate::shard::{self, Shard};
 use crate::sheet::{self, Sheet};
 use crate::sweep;
@@ -84,21 +84,118 @@ pub(crate) fn sweep(sweep: &Sweep) -> Result<Exit, Trouble> {
 }
 
 pub(crate) fn replay(replay: &Replay) -> Result<Exit, Trouble> {
-    let tests = find(&Workspace::find(&replay.tests.build)?, &replay.tests)?;
+    let Told { run, test } = told(&replay.run)?;
+    let mut tests = replay.tests.clone();
+    tests.filter.0.extend(test.clone());
+    let mut tests = find(&Workspace::find(&tests.build)?, &tests)?;
+    if let Some(name) = test {
+        tests.retain(|test| test.record.name == name);
+    }
     let [test] = &tests[..] else {
         let names: Vec<_> = tests.iter().map(Test::id).collect();
+        let command = replay.purpose.word();
         return Err(Trouble::usage(format!(
-            "replay needs one test: say with --test which of\n  {}",
+            "{command} needs one test: say with --test which of\n  {}",
             names.join("\n  ")
         )));
     };
-    let saved = replay.run.starts_with('@') || replay.run.starts_with("sim");
-    let status = test
-        .command()
-        .env(if saved { "SIM_REPLAY" } else { "SIM_SEED" }, &replay.run)
-        .status()
-        .map_err(|error| Trouble::internal(format!("the test cannot be started: {error}")))?;
+    let saved = run.starts_with('@') || run.starts_with("sim");
+    if saved && replay.purpose == Purpose::Shrink {
+        return Err(Trouble::usage("shrink takes a seed: a token is of a run that is shrunk already"));
+    }
+    let mut command = test.command();
+    command.env(if saved { "SIM_REPLAY" } else { "SIM_SEED" }, &run);
+    let cannot = |error| Trouble::internal(format!("the test cannot be started: {error}"));
+    match replay.purpose {
+        Purpose::Replay => {}
+        Purpose::Report if env::var_os("SIM_TRACE").is_none() => _ = command.env("SIM_TRACE", "all"),
+        Purpose::Report => {}
+        Purpose::Shrink => {
+            command.env_remove("SIM_SHRINK").env("SIM_TRACE", "none").stderr(Stdio::piped());
+            let output = command.stdout(Stdio::piped()).output().map_err(cannot)?;
+            if output.status.success() {
+                eprintln!("cargo sim: the seed does not fail");
+                return Ok(Exit::Clean);
+            }
+            let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            return match token(&text) {
+                Some(token) => {
+                    println!("{token}");
+                    Ok(Exit::FailingSeeds)
+                }
+                None => {
+                    Err(Trouble { exit: Exit::FailingSeeds, message: format!("it was not shrunk:\n{text}") })
+                }
+            };
+        }
+    }
+    let status = command.status().map_err(cannot)?;
     Ok(if status.success() { Exit::Clean } else { Exit::FailingSeeds })
+}
+
+/// The token in the report of a failing test.
+fn token(text: &str) -> Option<&str> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("shrunk: SIM_REPLAY="))?;
+    line.split_whitespace().next()
+}
+
+/// A run to repeat, and its test where that is known.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    run: String,
+    test: Option<String>,
+}
+
+/// What an argument says of a run: itself, or what the head of the trace in that file does.
+fn told(argument: &str) -> Result<Told, Trouble> {
+    if !argument.ends_with(".jsonl") || argument.starts_with('@') {
+        return Ok(Told { run: argument.to_owned(), test: None });
+    }
+    let of_file = |error: String| Trouble::usage(format!("{argument} is no trace of a run: {error}"));
+    let text = fs::read_to_string(argument).map_err(|error| of_file(error.to_string()))?;
+    let head: serde_json::Value = serde_json::from_str(text.lines().next().unwrap_or_default())
+        .map_err(|error| of_file(error.to_string()))?;
+    if head["schema"] != "sim.trace" || head["run"] == "passing" {
+        return Err(of_file("its first line says so of no run that fails".to_owned()));
+    }
+    let seed = head["seed"].as_u64().map(|seed| seed.to_string());
+    let run = head["token"].as_str().map(str::to_owned).or(seed);
+    let run = run.ok_or_else(|| of_file("it has neither a token nor a seed".to_owned()))?;
+    // The harness knows it without its crate.
+    let test = head["test"].as_str().and_then(|name| name.split_once("::")).map(|(_, name)| name.to_owned());
+    Ok(Told { run, test })
+}
+
+pub(crate) fn prune(tests: &Tests) -> Result<Exit, Trouble> {
+    let found = find(&Workspace::find(&tests.build)?, tests)?;
+    let (mut kept, mut taken_out, mut silent) = (0, 0, Vec::new());
+    for test in found.iter().filter(|test| test.left_out().is_none()) {
+        let mut said = false;
+        let orders = Orders { prune: true, ..Orders::default() };
+        let end = sweep::follow(test.command(), &orders, |line| {
+            let Line::Pruned(pruned) = line else { return };
+            said = true;
+            kept += pruned.kept;
+            taken_out += pruned.taken_out.len();
+            for why in pruned.taken_out {
+                println!("{}: {why}", test.id());
+            }
+        })?;
+        if !said {
+            silent.push(format!("{}: {end}", test.id()));
+        }
+    }
+    println!("{taken_out} saved runs are taken out, {kept} are kept");
+    if silent.is_empty() {
+        return Ok(Exit::Clean);
+    }
+    Err(Trouble {
+        exit: Exit::Incomplete,
+        message: format!(
+            "these tests do not say what became of their saved runs:\n  {}",
+            silent.join("\n  ")
+        ),
+    })
 }
 
 pub(crate) fn merge(merge: &Merge) -> Result<Exit, Trouble> {

@@ -26,6 +26,7 @@ pub(crate) struct Orders {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stop_after: Option<u64>,
     pub(crate) doctor: bool,
+    pub(crate) prune: bool,
 }
 
 impl Default for Orders {
@@ -38,6 +39,7 @@ impl Default for Orders {
             twice: false,
             stop_after: None,
             doctor: false,
+            prune: false,
         }
     }
 }
@@ -69,6 +71,7 @@ pub(crate) enum Line {
         cpu_ns: u64,
     },
     Doctor(Doctor),
+    Pruned(Pruned),
 }
 
 /// The seeds that were asked for, and those of this shard.
@@ -140,6 +143,14 @@ pub(crate) struct Doctor {
     pub(crate) guards: Result<(), String>,
     pub(crate) processes: bool,
     pub(crate) fixed_addresses: Option<bool>,
+}
+
+/// What became of the saved runs of a test.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Pruned {
+    pub(crate) kept: u64,
+    /// Each with the reason.
+    pub(crate) taken_out: Vec<String>,
 }
 
 impl Line {

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::List(tests) => command::list(&tests),
         Command::Sweep(sweep) => command::sweep(&sweep),
         Command::Replay(replay) => command::replay(&replay),
+        Command::Prune(tests) => command::prune(&tests),
         Command::Merge(merge) => command::merge(&merge),
         Command::Doctor(tests) => command::doctor(&tests),
     });

@@ -23,6 +23,9 @@ commands:
   sweep                 run tests over many seeds, go on after failures, and group them
   check                 as sweep, with every seed run twice in different processes and compared
   replay SEED|TOKEN     run one seed, or one saved run (sim1:… or @file), of the one test that --test leaves
+  shrink SEED           as replay of a seed, with the token of the smallest run that fails like it as the only output
+  report SEED|TOKEN     as replay, and write all files about the failure; also of a trace.jsonl, whose run is done again
+  prune                 do the saved runs in sim-regressions/ and take out those that are stale or pass
   merge PATH…           put the reports of all shards together: files, or directories with them
   doctor                what is simulated on this machine, and what escapes
 
@@ -57,6 +60,7 @@ pub(crate) enum Command {
     List(Tests),
     Sweep(Sweep),
     Replay(Replay),
+    Prune(Tests),
     Merge(Merge),
     Doctor(Tests),
 }
@@ -83,6 +87,30 @@ pub(crate) struct Sweep {
 pub(crate) struct Replay {
     pub(crate) tests: Tests,
     pub(crate) run: String,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a run is repeated for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To see it.
+    #[default]
+    Replay,
+    /// For the token of the smallest run that fails like it.
+    Shrink,
+    /// For all files about it.
+    Report,
+}
+
+impl Purpose {
+    /// The command.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Purpose::Replay => "replay",
+            Purpose::Shrink => "shrink",
+            Purpose::Report => "report",
+        }
+    }
 }
 
 /// `cargo sim merge`.
@@ -137,11 +165,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Command::Sweep(Sweep { options, ..Sweep::default() })
         }
         "replay" => Command::Replay(Replay::default()),
+        "shrink" => Command::Replay(Replay { purpose: Purpose::Shrink, ..Replay::default() }),
+        "report" => Command::Replay(Replay { purpose: Purpose::Report, ..Replay::default() }),
+        "prune" => Command::Prune(Tests::default()),
         "merge" => Command::Merge(Merge::default()),
         "doctor" => Command::Doctor(Tests::default()),
         other => {
             return Err(Trouble::usage(format!(
-                "there is no command {other:?}; allowed are list, sweep, check, replay, merge, doctor, help"
+                "there is no command {other:?}; allowed are list, sweep, check, replay, shrink, report, prune, merge, \
+                 doctor, help"
             )));
         }
     };
@@ -164,7 +196,9 @@ impl Command {
             }
             let known = match &mut self {
                 Command::Help(_) | Command::Version => false,
-                Command::List(tests) | Command::Doctor(tests) => tests.read(&argument, &mut parser)?,
+                Command::List(tests) | Command::Doctor(tests) | Command::Prune(tests) => {
+                    tests.read(&argument, &mut parser)?
+                }
                 Command::Sweep(sweep) => {
                     sweep.read(&argument, &mut parser)? || sweep.tests.read(&argument, &mut parser)?
                 }
@@ -183,7 +217,8 @@ impl Command {
         }
         match &self {
             Command::Replay(replay) if replay.run.is_empty() => {
-                Err(Trouble::usage("replay needs a seed or a token; see cargo sim --help"))
+                let command = replay.purpose.word();
+                Err(Trouble::usage(format!("{command} needs a seed or a token; see cargo sim --help")))
             }
             Command::Merge(merge) if merge.paths.is_empty() => {
                 Err(Trouble::usage("merge needs files, or a directory with them; see cargo sim --help"))

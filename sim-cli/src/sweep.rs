@@ -94,7 +94,7 @@ pub(crate) fn sweep(
                     }
                 }
                 Line::Time { cpu_ns } => cpu += cpu_ns,
-                Line::Doctor(_) => {}
+                Line::Doctor(_) | Line::Pruned(_) => {}
             }
         })?;
         if tested.summary.end.is_none() {

@@ -48,6 +48,9 @@ pub(crate) struct Orders {
     /// Say only what is simulated here.
     #[serde(default)]
     doctor: bool,
+    /// Take out saved runs that are stale or pass, and do nothing else.
+    #[serde(default)]
+    pub(crate) prune: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +112,15 @@ enum Line<'a> {
         processes: bool,
         fixed_addresses: Option<bool>,
     },
+    Pruned {
+        kept: u64,
+        taken_out: &'a [String],
+    },
+}
+
+/// Says what became of the saved runs of a test.
+pub(crate) fn say_pruned(kept: u64, taken_out: &[String]) {
+    say(&Line::Pruned { kept, taken_out });
 }
 
 /// What is said of the first failure with its signature.

@@ -12,7 +12,7 @@ use crate::diverge;
 use crate::isolate::{self, LONG, Limits, Place, Plan, SHORT, Twice, Work};
 use crate::progress::Progress;
 use crate::regressions::{File, Regressions};
-use crate::remote::Orders;
+use crate::remote::{Orders, say_pruned};
 use crate::report::{Case, Evidence, Files, Reports};
 use crate::run::{Run, Shape, Wire, check_surroundings};
 use crate::settings::Settings;
@@ -128,10 +128,13 @@ where
         here: settings.no_fork,
         seeds,
     };
-    if let Some(orders) = Orders::of_environment() {
-        return orders.follow(plan, shape.schedule, work);
-    }
     let regressions = spec.regressions(&settings);
+    if let Some(orders) = Orders::of_environment() {
+        return match orders.prune {
+            true => prune(regressions.as_ref(), &plan, &name, work),
+            false => orders.follow(plan, shape.schedule, work),
+        };
+    }
     if let Some(file) = regressions.as_ref().filter(|_| settings.plain())
         && let Some(report) = first_saved_failure(file, &plan, &settings, spec, &name, work)
     {
@@ -306,6 +309,29 @@ fn first_saved_failure(
         files: Vec::new(),
     };
     Some(report.text())
+}
+
+/// Does the saved runs of a test, takes out those that are stale or pass, and says so.
+fn prune(file: Option<&File>, plan: &Plan<'_>, name: &str, work: &Work<'_>) {
+    let (saved, _) = file.map(|file| file.of_test(name)).unwrap_or_default();
+    let tokens: Vec<Token> = saved.iter().map(|saved| saved.token.clone()).collect();
+    let sights = replay_tokens(plan, work, &tokens);
+    let sights = sights.unwrap_or_else(|trouble| panic!("the test could not be run: {}", trouble.0));
+    let (mut gone, mut why) = (Vec::new(), Vec::new());
+    for (token, sight) in tokens.iter().zip(&sights).filter(|(_, sight)| sight.failure.is_none()) {
+        let (total, asked) = (token.deviations.len(), sight.log.deviations.len());
+        let signature = &token.signature;
+        gone.push(token.clone());
+        why.push(match total.saturating_sub(asked) {
+            0 => format!("passes now, and failed with {signature}"),
+            never => format!("stale: {never} of {total} decisions were never asked for, of {signature}"),
+        });
+    }
+    if let Some(file) = file.filter(|_| !gone.is_empty()) {
+        let removed = file.remove(&gone);
+        removed.unwrap_or_else(|error| panic!("{} cannot be pruned: {error}", file.path().display()));
+    }
+    say_pruned((tokens.len() - gone.len()) as u64, &why);
 }
 
 /// The first run that fails; what was remarked of those that pass goes to `notes`, what they saw to `tally`.

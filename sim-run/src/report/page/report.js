@@ -510,7 +510,8 @@ document.addEventListener("keydown", (event) => {
 
 if (data.passing) {
   const other = data.passing.trace.lines.filter((line) => line.kind !== "claim");
-  const key = (line) => line.at + " " + line.node + " " + words(line);
+  // What a fault has come to by the end is no difference at its beginning.
+  const key = (line) => line.at + " " + line.node + " " + (line.kind === "fault" ? line.family + line.target : words(line));
   let common = 0;
   while (common < Math.min(lines.length, other.length) && key(lines[common]) === key(other[common])) common++;
   $("parting").hidden = false;
