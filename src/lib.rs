@@ -11,7 +11,8 @@
 //! | [`sim_test`] | a test that runs under many seeds |
 //! | [`Builder`], [`sweep`] | runs outside of tests: one seed, or many |
 //!
-//! Two features, both off unless asked for: `tokio` gives streams tokio's I/O traits, `hyper` what hyper, axum and tonic
+//! Two features, both off unless asked for: `tokio` gives streams and files the I/O traits of tokio, `hyper` what hyper, axum and
+//! tonic
 //! need to run on simulated sockets (docs/http.md).
 //!
 //! ```

@@ -7,6 +7,15 @@ mod peer;
 mod real;
 mod simulated;
 
+/// Whether an attempt at a lock got it.
+fn got(tried: Result<(), std::fs::TryLockError>) -> std::io::Result<bool> {
+    match tried {
+        Ok(()) => Ok(true),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Each body twice.
 macro_rules! parity {
     ($($file:ident: $($body:ident)*;)*) => {
@@ -40,6 +49,7 @@ parity! {
         a_peer_that_turns_away shutdown_of_datagrams sockets_before_use many_accept;
     files: write_and_read positions lengths append open_options names_that_are_wrong directories rename hard_links
         unlinked_files_live_on symbolic_links metadata clones_share_their_position syncs concurrent_tasks;
+    open_files: options_in_all_combinations positional locks traits_of_tokio who_stops_waiting_has_read_nothing;
     dns: names_that_cannot_be text_that_is_no_address literals_need_no_names localhost every_address_is_tried
         the_last_error_counts nothing_to_try;
     clock: sleeps_end_in_the_order_of_their_deadlines time_passes_while_waiting a_sleep_is_reset

@@ -60,12 +60,38 @@ pub async fn settle() {
     tokio::task::spawn_blocking(|| ()).await.unwrap();
 }
 
+// What tokio leaves to std.
+
+async fn plain(file: &File) -> std::io::Result<std::fs::File> {
+    Ok(file.try_clone().await?.into_std().await)
+}
+
+pub async fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(&plain(file).await?, buffer, offset)
+}
+
+pub async fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(&plain(file).await?, bytes, offset)
+}
+
+/// Whether it got the lock.
+pub async fn try_lock(file: &File, exclusive: bool) -> std::io::Result<bool> {
+    let file = plain(file).await?;
+    crate::got(if exclusive { file.try_lock() } else { file.try_lock_shared() })
+}
+
+pub async fn unlock(file: &File) -> std::io::Result<()> {
+    plain(file).await?.unlock()
+}
+
 #[path = "clock.rs"]
 pub mod clock;
 #[path = "dns.rs"]
 pub mod dns;
 #[path = "files.rs"]
 pub mod files;
+#[path = "open_files.rs"]
+pub mod open_files;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

@@ -42,15 +42,33 @@ impl Folder {
     }
 }
 
+/// What is dropped is closed.
+pub async fn settle() {}
+
+pub async fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    file.read_at(buffer, offset).await
+}
+
+pub async fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+    file.write_at(bytes, offset).await
+}
+
+pub async fn try_lock(file: &File, exclusive: bool) -> std::io::Result<bool> {
+    crate::got(if exclusive { file.try_lock() } else { file.try_lock_shared() })
+}
+
+pub async fn unlock(file: &File) -> std::io::Result<()> {
+    file.unlock().await
+}
+
 #[path = "clock.rs"]
 pub mod clock;
 #[path = "dns.rs"]
 pub mod dns;
-/// What is dropped is closed.
-pub async fn settle() {}
-
 #[path = "files.rs"]
 pub mod files;
+#[path = "open_files.rs"]
+pub mod open_files;
 #[path = "tasks.rs"]
 pub mod tasks;
 #[path = "tcp.rs"]

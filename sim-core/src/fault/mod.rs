@@ -39,8 +39,8 @@ pub(crate) use log::{Aspect, FaultLog};
 pub(crate) use nemesis::Nemesis;
 pub(crate) use standing::explain;
 
-/// The names of the families that this crate has, those of disks too; the network has its own.
+/// The names of the families that this crate has, those of limits and of disks too; the network has its own.
 pub fn families() -> Vec<&'static str> {
-    let names = builtin::FAMILIES.iter().map(|family| family.name());
+    let names = builtin::FAMILIES.iter().chain(resources::FAMILIES).map(|family| family.name());
     names.chain(crate::fs::family_names()).collect()
 }

@@ -4,7 +4,7 @@ use super::metadata::Metadata;
 use super::options::OpenOptions;
 use super::traits::Flight;
 use crate::executor::yield_now;
-use crate::fs::call::{Pace, call, sync};
+use crate::fs::call::{Pace, call, start, sync, wait};
 use crate::fs::kernel::Durability;
 use crate::fs::kernel::device::Work;
 use crate::fs::lock::Held;
@@ -18,7 +18,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::task::Poll;
 
-/// An open file, as `tokio::fs::File`. What tokio has in extension traits is here in the type.
+/// An open file, as `tokio::fs::File`. What tokio has in extension traits is here in the type; the feature `tokio` adds the
+/// traits that they extend.
 ///
 /// Unlike tokio's it has no buffer: a write is in the page cache when it returns, and `flush` does nothing. It is closed
 /// when it is dropped, and when its process ends: then its calls say `EBADF`.
@@ -143,7 +144,12 @@ impl File {
     /// `EBADF` when it is not open for reading or its process is gone, `EISDIR`, `EIO` by a fault.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.land().await;
-        call(|fs, k| fs.read(k, self.handle.key(), None, buffer)).await
+        let (read, pace) = start(|fs, k| fs.read(k, self.handle.key(), None, buffer));
+        // As with tokio's file, who stops waiting has read nothing.
+        let unread = Unread { handle: &self.handle, bytes: read.as_ref().copied().unwrap_or(0) };
+        wait(pace).await;
+        std::mem::forget(unread);
+        read
     }
 
     /// Reads until the buffer is full.
@@ -371,6 +377,22 @@ pub(super) fn try_lock(handle: &Handle, wanted: Held) -> Result<(), TryLockError
         Ok(true) => Ok(()),
         Ok(false) => Err(TryLockError::WouldBlock),
         Err(error) => Err(TryLockError::Error(error)),
+    }
+}
+
+/// Bytes that have been read, and that nobody has been given yet.
+struct Unread<'a> {
+    handle: &'a Handle,
+    bytes: usize,
+}
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        let (key, back) = (self.handle.key(), SeekFrom::Current(-(self.bytes as i64)));
+        op_on_drop(self.handle.world(), |fs, k| {
+            // Of a dead process there is no position, and who shares it may have moved it.
+            let _ = fs.seek(k, key, back);
+        });
     }
 }
 

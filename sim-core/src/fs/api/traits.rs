@@ -1,4 +1,5 @@
-//! The I/O traits of `futures`. A poll that has to wait has taken effect already; its result is kept for the next one.
+//! The I/O traits of `futures`, and of tokio (feature `tokio`). A poll that has to wait has taken effect already; its result
+//! is kept for the next one.
 
 use super::file::{File, paced};
 use crate::fs::call::{Pace, Syncing, start};
@@ -45,9 +46,22 @@ impl File {
         Poll::Ready(self.flight.take().map(|flight| flight.outcome))
     }
 
-    /// Waits for what is under way, and forgets it.
+    /// Waits for what is under way, and forgets it. What a read has got that nobody came back for is read again.
     pub(super) fn poll_land(&mut self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_flight(cx).map(drop)
+        self.poll_flight(cx).map(|outcome| self.give_back(outcome))
+    }
+
+    fn give_back(&mut self, outcome: Option<io::Result<Outcome>>) {
+        if let Some(Ok(Outcome::Read(bytes))) = outcome {
+            self.step_back(bytes.len());
+        }
+    }
+
+    /// Sets the position back before bytes that nobody was given. Who shares the position may have moved it: then it stays
+    /// where it cannot go back.
+    fn step_back(&self, bytes: usize) {
+        let back = SeekFrom::Current(-(bytes as i64));
+        let _ = self.handle.op(|fs, k, key| fs.seek(k, key, back));
     }
 }
 
@@ -64,8 +78,7 @@ impl AsyncRead for File {
                     buffer[..n].copy_from_slice(&bytes[..n]);
                     if n < bytes.len() {
                         // The caller came back with less room: the rest is read again.
-                        let back = -((bytes.len() - n) as i64);
-                        self.handle.op(|fs, k, key| fs.seek(k, key, SeekFrom::Current(back)))?;
+                        self.step_back(bytes.len() - n);
                     }
                     return Poll::Ready(Ok(n));
                 }
@@ -90,7 +103,7 @@ impl AsyncWrite for File {
             match ready!(self.poll_flight(cx)) {
                 Some(Ok(Outcome::Written(n))) => return Poll::Ready(Ok(n)),
                 Some(Err(error)) => return Poll::Ready(Err(error)),
-                Some(Ok(_)) | None => {}
+                other => self.give_back(other),
             }
             let key = self.handle.key();
             let (written, pace) = start(|fs, k| fs.write(k, key, None, bytes));
@@ -118,11 +131,73 @@ impl AsyncSeek for File {
             match ready!(self.poll_flight(cx)) {
                 Some(Ok(Outcome::Position(position))) => return Poll::Ready(Ok(position)),
                 Some(Err(error)) => return Poll::Ready(Err(error)),
-                Some(Ok(_)) | None => {}
+                other => self.give_back(other),
             }
-            let key = self.handle.key();
-            let (sought, pace) = start(|fs, k| Ok((fs.seek(k, key, to)?, Work::Call(0))));
-            self.flight = Some(Flight::new((sought.map(Outcome::Position), pace)));
+            self.begin_seek(to);
+        }
+    }
+}
+
+impl File {
+    fn begin_seek(&mut self, to: SeekFrom) {
+        let key = self.handle.key();
+        let (sought, pace) = start(|fs, k| Ok((fs.seek(k, key, to)?, Work::Call(0))));
+        self.flight = Some(Flight::new((sought.map(Outcome::Position), pace)));
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod for_tokio {
+    use super::{File, Outcome};
+    use std::io::{self, SeekFrom};
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+    use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
+
+    impl AsyncRead for File {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let n = ready!(futures::io::AsyncRead::poll_read(self, cx, buffer.initialize_unfilled()))?;
+            buffer.advance(n);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for File {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            futures::io::AsyncWrite::poll_write(self, cx, bytes)
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            futures::io::AsyncWrite::poll_flush(self, cx)
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            futures::io::AsyncWrite::poll_close(self, cx)
+        }
+    }
+
+    impl AsyncSeek for File {
+        /// As tokio's file does, it refuses while something else is under way; `seek` waits for that first.
+        fn start_seek(mut self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
+            if self.flight.is_some() {
+                let why = "other file operation is pending, call poll_complete before start_seek";
+                return Err(io::Error::other(why));
+            }
+            self.begin_seek(position);
+            Ok(())
+        }
+
+        fn poll_complete(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+            match ready!(self.poll_flight(cx)) {
+                Some(Ok(Outcome::Position(position))) => return Poll::Ready(Ok(position)),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                other => self.give_back(other),
+            }
+            Poll::Ready(self.handle.op(|fs, k, key| fs.seek(k, key, SeekFrom::Current(0))))
         }
     }
 }

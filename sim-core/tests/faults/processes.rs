@@ -1,5 +1,6 @@
 //! The fault log, the families of processes, CPUs and clocks, the nemesis and what it may do.
 
+use super::{ms, secs};
 use proptest::prelude::*;
 use sim_core::fault::{
     self, Experiment, Family, Fate, Fault, Injection, Slot, Step, Swarm, Tolerance, Window,
@@ -12,17 +13,9 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::Arc;
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
 /// What a program sees of time and of its own end: that is where the families of this crate show.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Seen {
+pub struct Seen {
     /// Starts, and polls that came later than they should.
     starts: u32,
     late: u32,
@@ -90,41 +83,24 @@ fn shows(family: &'static str, how: impl Fn(&Seen) -> u32) {
     assert!(faults.iter().all(|fault| fault.end.is_some()), "all have ended: {faults:?}");
 }
 
-#[test]
-fn who_is_killed_starts_again() {
-    shows("kill", |seen| seen.starts);
-}
+/// How the families of processes, CPUs and clocks show.
+pub const SHOWN: &[(&str, fn(&Seen) -> u32)] = &[
+    ("kill", |seen| seen.starts),
+    ("power-cut", |seen| seen.starts),
+    ("wipe", |seen| seen.starts),
+    ("pause", |seen| seen.late),
+    ("slow-cpu", |seen| seen.late),
+    ("clock-offset", |seen| seen.wrong_wall),
+    ("clock-step", |seen| seen.wrong_wall),
+    ("clock-strobe", |seen| seen.wrong_wall),
+    ("clock-drift", |seen| seen.wrong_sleep),
+];
 
 #[test]
-fn who_had_no_power_starts_again() {
-    shows("power-cut", |seen| seen.starts);
-}
-
-#[test]
-fn who_is_wiped_starts_again() {
-    shows("wipe", |seen| seen.starts);
-}
-
-#[test]
-fn who_is_paused_is_late() {
-    shows("pause", |seen| seen.late);
-}
-
-#[test]
-fn who_is_slow_is_late() {
-    shows("slow-cpu", |seen| seen.late);
-}
-
-#[test]
-fn clocks_that_are_off_show_it() {
-    shows("clock-offset", |seen| seen.wrong_wall);
-    shows("clock-step", |seen| seen.wrong_wall);
-    shows("clock-strobe", |seen| seen.wrong_wall);
-}
-
-#[test]
-fn a_clock_that_drifts_sleeps_another_time() {
-    shows("clock-drift", |seen| seen.wrong_sleep);
+fn each_family_shows_and_off_it_does_not() {
+    for (family, how) in SHOWN {
+        shows(family, how);
+    }
 }
 
 #[test]
