@@ -20,20 +20,22 @@ pub struct Files {
     pub html: bool,
     /// `jsonl`: `trace.jsonl`, what happened as data.
     pub jsonl: bool,
+    /// `perfetto`: `trace.perfetto.json`, for ui.perfetto.dev.
+    pub perfetto: bool,
     /// `story`: `story.md`, for a pull request.
     pub story: bool,
 }
 
 impl Files {
     /// None of them: runs are not recorded.
-    pub const NONE: Files = Files { html: false, jsonl: false, story: false };
+    pub const NONE: Files = Files { html: false, jsonl: false, perfetto: false, story: false };
     /// All of them.
-    pub const ALL: Files = Files { html: true, jsonl: true, story: true };
+    pub const ALL: Files = Files { html: true, jsonl: true, perfetto: true, story: true };
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Files { html: true, jsonl: true, story: true }
+        Files { html: true, jsonl: true, perfetto: false, story: true }
     }
 }
 
@@ -51,6 +53,7 @@ impl FromStr for Files {
             match name.trim() {
                 "html" => files.html = true,
                 "jsonl" => files.jsonl = true,
+                "perfetto" => files.perfetto = true,
                 "story" => files.story = true,
                 _ => return Err(InvalidFiles(name.trim().to_owned())),
             }
@@ -65,7 +68,7 @@ pub struct InvalidFiles(String);
 
 impl fmt::Display for InvalidFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no kind of file: expected html, jsonl, story, all, or none", self.0)
+        write!(f, "{:?} is no kind of file: expected html, jsonl, perfetto, story, all, or none", self.0)
     }
 }
 

@@ -6,11 +6,13 @@
 //! | `files` | [`Files`]: which of them are written |
 //! | `folder` | where |
 //! | `html` | the page that draws the run; its style and script are in `page/` |
+//! | `perfetto` | the trace for another viewer |
 //! | `story` | the failure for a pull request |
 
 mod files;
 mod folder;
 mod html;
+mod perfetto;
 mod story;
 pub mod trace;
 
@@ -26,7 +28,8 @@ use crate::shrink::Shrunk;
 use trace::{Origin, Trace};
 
 /// The names of all files that are ever written.
-const NAMES: &[&str] = &["report.html", "story.md", "trace.jsonl", "original.jsonl", "passing.jsonl"];
+const NAMES: &[&str] =
+    &["report.html", "story.md", "trace.jsonl", "original.jsonl", "passing.jsonl", "trace.perfetto.json"];
 
 /// The recorded runs of a failure.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +92,9 @@ impl Reports {
             for (name, trace) in &traces {
                 written.push(write(&folder, name, &trace.to_string())?);
             }
+        }
+        if let Some((_, trace)) = traces.first().filter(|_| self.files.perfetto) {
+            written.push(write(&folder, "trace.perfetto.json", &perfetto::file(trace))?);
         }
         Ok(written)
     }
