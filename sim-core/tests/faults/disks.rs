@@ -135,8 +135,11 @@ fn shows(family: &'static str, how: impl Fn(&Seen) -> u32) -> Seen {
     with
 }
 
+/// A family, and how much of it is seen.
+pub type Shown = (&'static str, fn(&Seen) -> u32);
+
 /// How the families of disks show.
-pub const SHOWN: &[(&str, fn(&Seen) -> u32)] = &[
+pub const SHOWN: &[Shown] = &[
     ("disk-full", |seen| seen.errors_of("create", libc::ENOSPC)),
     ("disk-slow", |seen| seen.slow),
     ("disk-hang", |seen| seen.hung),

@@ -83,8 +83,11 @@ fn shows(family: &'static str, how: impl Fn(&Seen) -> u32) {
     assert!(faults.iter().all(|fault| fault.end.is_some()), "all have ended: {faults:?}");
 }
 
+/// A family, and how much of it is seen.
+pub type Shown = (&'static str, fn(&Seen) -> u32);
+
 /// How the families of processes, CPUs and clocks show.
-pub const SHOWN: &[(&str, fn(&Seen) -> u32)] = &[
+pub const SHOWN: &[Shown] = &[
     ("kill", |seen| seen.starts),
     ("power-cut", |seen| seen.starts),
     ("wipe", |seen| seen.starts),

@@ -113,8 +113,11 @@ fn shows(family: &'static str, how: impl Fn(&Seen) -> u64) {
     assert!(how(&with) > 0, "{family} shows: {with:?}");
 }
 
+/// A family, and how much of it is seen.
+type Shown = (&'static str, fn(&Seen) -> u64);
+
 /// How the families of the network show.
-const SHOWN: &[(&str, fn(&Seen) -> u64)] = &[
+const SHOWN: &[Shown] = &[
     ("partition", |seen| seen.lost),
     ("loss", |seen| seen.lost),
     ("latency", |seen| seen.late),
