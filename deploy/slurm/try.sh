@@ -124,13 +124,15 @@ job=$(REPORTS=$work/shards SEEDS=40_000 sbatch --parsable --array=0-7 --cpus-per
 
 say "job $job; a node is killed once it is at work and a shard is done"
 at_work() {
-    lost=$(squeue -h -t running -w n1 -o %K)
+    read -r lost id < <(squeue -h -t running -w n1 -o '%K %A') || return 1
     [ -n "$lost" ] && ls "$work"/shards/*.jsonl >/dev/null 2>&1 && [ ! -e "$work/shards/shard-$lost-of-8.jsonl" ]
 }
 wait_for 300 at_work
-# The node as a whole: its daemon, the daemons of its steps, and what runs under them.
+# The node as a whole: its daemon, the daemons of its steps before they can tell anybody, and what runs under them.
 daemon=$(cat "$work/slurmd-n1.pid")
-steps=$(pgrep -f "slurmstepd: \[${job}_${lost}\." || true)
+steps=$(pgrep -f "slurmstepd: \[($id|${job}_$lost)\." || true)
+[ -n "$steps" ] || { say "no step of job $id was found"; exit 1; }
+kill -9 $daemon $steps
 for pid in $daemon $steps; do
     kill -9 $(pgrep -s "$pid" || true) "$pid" 2>/dev/null || true
 done
