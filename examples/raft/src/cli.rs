@@ -1,6 +1,7 @@
 //! What the command line needs to know of the cluster.
 
 use crate::Bug;
+use crate::chase::LEADER_CHASE;
 use crate::cluster::{self, Options, Summary};
 use crate::invariants;
 use command::System;
@@ -19,7 +20,7 @@ impl System for Raft {
 
     fn families() -> Vec<&'static str> {
         let stands = |family: &&str| !cluster::NOT_STOOD.contains(family);
-        sim::families().into_iter().filter(stands).collect()
+        sim::families().into_iter().filter(stands).chain([LEADER_CHASE]).collect()
     }
 
     async fn run(sim: Sim, options: Options) -> Summary {

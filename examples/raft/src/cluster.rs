@@ -1,6 +1,7 @@
 //! The cluster: which nodes there are, and the course of a run.
 
 use crate::Bug;
+use crate::chase::LeaderChase;
 use crate::client::{Client, server_name};
 use crate::consensus::{Config, ServerId};
 use crate::history::History;
@@ -85,7 +86,7 @@ impl Knobs {
     /// lose their patience nearly together, votes are split. Small batches and long delays leave leaders with entries
     /// that nobody else has.
     pub fn drawn(bug: Option<Bug>) -> Knobs {
-        let election = ms(one_of(&[1_000, 2_000, 4_000]));
+        let election = ms(one_of(&[500, 2_000, 4_000]));
         let raft = Config {
             servers: one_of(&[3, 5]),
             election: election..election + one_of(&[ms(100), election / 2, election]),
@@ -158,6 +159,7 @@ impl Cluster {
             .during(Duration::ZERO..CHAOS)
             .slots_of(SLOT)
             .without(NOT_STOOD)
+            .with(LeaderChase { servers: servers.clone(), watch: watch.clone() })
             .tolerate_of(names, Tolerance::new().down(minority))
             .prefer(move || watch.leader().map(|leader| servers[usize::from(leader)]))
     }

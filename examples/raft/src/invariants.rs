@@ -86,6 +86,8 @@ struct State {
     entries: BTreeMap<Position, (Position, Option<Command>)>,
     /// The terms of the committed entries, from index 1 on.
     committed: Vec<Term>,
+    /// The latest term that anybody led in when they were.
+    committed_in: Vec<Term>,
     applied: BTreeMap<Index, (Entry, Option<Applied>)>,
     /// At which index a command of a session took effect.
     effects: BTreeMap<(u64, u64), Index>,
@@ -277,7 +279,9 @@ impl State {
         if other != server {
             return broken(ONE_LEADER, format!("leads in term {term}, and so does server {other}"));
         }
-        let committed = self.committed.len() as u64;
+        // Who is late to hear of its votes may find itself the leader of a term that is over already: what later leaders
+        // have committed it need not have.
+        let committed = self.committed_in.partition_point(|committed_in| *committed_in < term) as u64;
         let (has, seen) = (self.has_committed(server, committed), self.seen(server));
         (!has).then(|| {
             let last = seen.last();
@@ -305,7 +309,11 @@ impl State {
         for index in seen.commit.max(seen.base.index) + 1..=index {
             let Some(term) = seen.term(index) else { break };
             match self.committed.get(index as usize - 1) {
-                None => self.committed.push(term),
+                None => {
+                    self.committed.push(term);
+                    let latest = self.leaders.last_key_value().map_or(0, |(term, _)| *term);
+                    self.committed_in.push(latest);
+                }
                 Some(&other) if other != term => {
                     let detail = format!("commits entry {index} of term {term}, others that of term {other}");
                     return broken(COMMIT_THE_SAME, detail);

@@ -25,6 +25,7 @@
 //! ```
 
 pub mod bug;
+pub mod chase;
 pub mod checksum;
 pub mod cli;
 pub mod client;

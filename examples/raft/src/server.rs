@@ -226,7 +226,12 @@ impl Server {
         loop {
             self.act().await?;
             let deadline = self.start + self.raft.deadline();
-            let mut next = timeout_at(deadline, self.next_input()).await.ok().flatten();
+            let mut next = match timeout_at(deadline, self.next_input()).await {
+                // Nobody hears clients any more, as when there are too many open files: the process is to end, not to spin.
+                Ok(None) => return Err(ErrorKind::BrokenPipe.into()),
+                Ok(input) => input,
+                Err(_) => None,
+            };
             // What has come meanwhile is done in one go, so that one sync is for all of it.
             while let Some(input) = next {
                 self.take(input);

@@ -9,6 +9,10 @@ impl Raft {
     /// Follows from now on, in this term or a later one.
     pub(super) fn follow(&mut self, now: Duration, term: Term, leader: Option<ServerId>) {
         if term > self.hard.term {
+            // What the leader of a term that is over was to be told of the log may not be true of it any more.
+            self.messages.retain(|(_, message)| {
+                !matches!(message.body, Body::Appended { .. } | Body::SnapshotReply { .. })
+            });
             self.set_hard(HardState { term, voted_for: None });
         }
         let was_follower = matches!(self.role, Role::Follower { .. });

@@ -243,6 +243,20 @@ fn an_old_append_takes_nothing_away() {
     }
 }
 
+/// The leader of a term has its entries taken, and before that is told the leader of the next one takes them away.
+#[test]
+fn what_a_term_that_is_over_was_to_be_told_is_not_told() {
+    let mut follower = Raft::new(1, config(3), Default::default(), Duration::ZERO, |_| 0);
+    let append = |term| {
+        let entries = vec![Entry { term, command: Some(command(term)) }];
+        Message { term, body: Body::Append { prev: Position::default(), entries, commit: 0, round: 1 } }
+    };
+    follower.receive(Duration::ZERO, 0, append(1));
+    follower.receive(Duration::ZERO, 2, append(2));
+    let acknowledged: Vec<_> = follower.ready().unwrap().messages.into_iter().map(|(to, _)| to).collect();
+    assert_eq!(acknowledged, [2]);
+}
+
 /// Figure 8 of the paper up to (c): server 0 of five leads again, in term 4, and a majority has its entry of term 2 but
 /// not yet one of term 4.
 #[test]
