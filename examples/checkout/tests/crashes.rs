@@ -107,22 +107,22 @@ fn recover<'a>(sim: Sim, witness: &Witness, found: impl ExactSizeIterator<Item =
     }
 }
 
-fn record() -> Vec<u8> {
-    let length = rand::range(0..200);
+fn record(longest: u64) -> Vec<u8> {
+    let length = rand::range(0..longest);
     (0..length).map(|_| rand::range(0..256) as u8).collect()
 }
 
 /// Three clients of a log, which syncs for all of them at once.
 fn log(sim: Sim, witness: Witness) -> Pin<Box<dyn Future<Output = ()>>> {
-    keep_log(sim, witness, None)
+    keep_log(sim, witness, 200, None)
 }
 
-/// The same, of a log that believes what is torn.
+/// The same, of a log that believes what is torn. Its records lie in several sectors, or little is torn.
 fn credulous_log(sim: Sim, witness: Witness) -> Pin<Box<dyn Future<Output = ()>>> {
-    keep_log(sim, witness, Some(Bug::TornTail))
+    keep_log(sim, witness, 3_000, Some(Bug::TornTail))
 }
 
-fn keep_log(sim: Sim, witness: Witness, bug: Option<Bug>) -> Pin<Box<dyn Future<Output = ()>>> {
+fn keep_log(sim: Sim, witness: Witness, longest: u64, bug: Option<Bug>) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
         let options = wal::Options { segment: 1_000, bug };
         let (wal, writer, recovered) = match Wal::open("/log", options).await {
@@ -134,7 +134,7 @@ fn keep_log(sim: Sim, witness: Witness, bug: Option<Bug>) -> Pin<Box<dyn Future<
             let (wal, witness) = (wal.clone(), witness.clone());
             spawn(async move {
                 loop {
-                    let record = record();
+                    let record = record(longest);
                     witness.write(record.clone());
                     let number = wal.append(record);
                     wal.durable(number).await.expect("no fault but power cuts");
@@ -171,7 +171,7 @@ async fn write_for_ever(sim: Sim, witness: &Witness) -> Result<(), redb::Error> 
     }
     recover(sim, witness, found.iter().map(Vec::as_slice));
     for number in found.len() as u64 + 1.. {
-        let record = record();
+        let record = record(200);
         witness.write(record.clone());
         let write = database.begin_write()?;
         write.open_table(TABLE)?.insert(number, &*record)?;
