@@ -52,13 +52,12 @@ fn here(subject: &str, variables: &[(&str, &str)]) -> Traces {
 
 #[test]
 fn a_sweep_has_the_same_traces_in_any_order_with_any_number_of_workers() {
-    for (body, runs) in [("all", 1000), ("http", 60), ("faults", 100)] {
+    for (body, runs) in [("all", 1000), ("http", 60), ("faults", 40)] {
         let (in_order, shuffled) = (format!("{body} 0..{runs}"), format!("{body} 0..{runs} --shuffle"));
         let expected = here(&in_order, &[("SIM_JOBS", "1")]);
         assert_eq!(expected.len(), runs);
         assert_eq!(here(&in_order, &[("SIM_JOBS", "2")]), expected);
         assert_eq!(here(&shuffled, &[("SIM_JOBS", "2")]), expected);
-        assert_eq!(here(&shuffled, &[("SIM_JOBS", "1")]), expected);
 
         let distinct: BTreeSet<_> = expected.values().map(|(trace, _)| trace).collect();
         assert_eq!(distinct.len(), runs, "different seeds took the same course");
