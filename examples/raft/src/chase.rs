@@ -79,7 +79,8 @@ impl Family for LeaderChase {
             target: "whoever leads".to_string(),
             nodes: self.servers.iter().map(|node| node.id()).collect(),
             parameters: Vec::new(),
-            // One at a time is out of reach.
+            // Who leads next is not known yet, so that only the first is counted. With other faults on top, more servers than
+            // are tolerated may be out of reach while the chase lasts: Raft has to be safe then, and need not go on.
             takes: Takes { down: vec![first.id()], ..Takes::default() },
             begin: Box::new(begin),
         })

@@ -368,3 +368,27 @@ impl State {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_has_what_earlier_leaders_have_committed_and_need_not_have_more() {
+        let mut state = State { servers: vec![Seen::default(); 3], ..State::default() };
+        let entries = [Entry { term: 2, command: None }];
+        let logged = Event::Logged { first: 1, entries: &entries };
+        let agreed = [
+            state.observe(0, &Event::Leads { term: 2 }),
+            state.observe(0, &logged),
+            state.observe(1, &logged),
+            state.observe(0, &Event::Committed { index: 1 }),
+            // It is late to hear that it won an earlier term.
+            state.observe(2, &Event::Leads { term: 1 }),
+            state.observe(1, &Event::Leads { term: 3 }),
+        ];
+        assert!(agreed.iter().all(Option::is_none), "{agreed:?}");
+        let (broken, _) = state.observe(2, &Event::Leads { term: 4 }).unwrap();
+        assert_eq!(broken, LEADER_COMPLETE);
+    }
+}
