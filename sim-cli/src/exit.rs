@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     BuildFailed = 101,
     /// A seed took two courses.
     Nondeterminism = 110,
+    /// A test had many runs, and what they were to see they never saw.
+    Vacuous = 111,
     /// Seeds or shards are missing.
     Incomplete = 112,
 }

@@ -126,8 +126,30 @@ pub(crate) struct End {
     pub(crate) stats: BTreeMap<String, u64>,
     pub(crate) faults: BTreeMap<String, u64>,
     pub(crate) notes: Vec<Note>,
+    /// What was to be seen: how often it was looked at, and how often it was there.
+    #[serde(default)]
+    pub(crate) to_be_seen: BTreeMap<String, (u64, u64)>,
+    /// From so many runs on it is a failure when something was not; `None` is never.
+    #[serde(default)]
+    pub(crate) vacuous_after: Option<u64>,
     /// Why not all seeds were run: `failures` or `time`.
     pub(crate) stopped: Option<String>,
+}
+
+impl End {
+    /// What was to be seen and never was, if the runs were enough to say so.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        if self.vacuous_after.is_none_or(|many| self.runs < many) {
+            return Vec::new();
+        }
+        let never = self.to_be_seen.iter().filter(|(_, (_, held))| *held == 0);
+        never
+            .map(|(what, (asked, _))| match asked {
+                0 => format!("{what}: never reached"),
+                _ => format!("{what}: seen in none of {asked} times"),
+            })
+            .collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,9 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::exit::Trouble;
 use crate::sheet::{Group, NONDETERMINISM, Sheet, Tested};
 
+/// What is said of a test whose runs were many and tested nothing.
+const VACUOUS: &str = "vacuous";
+
 /// Writes the three files of a whole sweep.
 pub(crate) fn write_all(sheet: &Sheet, directory: &Path) -> Result<(), Trouble> {
     write(&directory.join("sweep.jsonl"), &sheet.write())?;
@@ -55,7 +58,15 @@ fn status(id: &str, tested: &Tested, groups: &[Group<'_>]) -> TestCaseStatus {
     let own: Vec<_> = groups.iter().filter(|group| group.id == id).collect();
     let Some(commonest) = own.first() else {
         if tested.summary.end.is_some() {
-            return TestCaseStatus::success();
+            let missing = tested.missing();
+            if missing.is_empty() {
+                return TestCaseStatus::success();
+            }
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(format!("vacuous: {}", missing[0]));
+            status.set_type(VACUOUS);
+            status.set_description(missing.join("\n"));
+            return status;
         }
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message("the sweep did not come to its end");
@@ -102,6 +113,11 @@ fn markdown(sheet: &Sheet) -> String {
         let why = tested.summary.trouble.as_deref().unwrap_or("unknown");
         let _ = writeln!(text, "**{id} did not come to its end**: {why}\n");
     }
+    for (id, tested) in &sheet.tests {
+        for what in tested.missing() {
+            let _ = writeln!(text, "**{id} is vacuous**: {what}\n");
+        }
+    }
     if !total.faults.is_empty() {
         let _ = writeln!(text, "| faults | injected |\n| --- | ---: |");
         for (family, count) in &total.faults {
@@ -138,6 +154,9 @@ pub(crate) fn text(sheet: &Sheet) -> String {
             let _ = writeln!(text, "{id}: did not come to its end: {why}");
             continue;
         };
+        for what in end.missing() {
+            let _ = writeln!(text, "{id}: vacuous: {what}");
+        }
         for note in &end.notes {
             let _ =
                 writeln!(text, "{id}: note on {} runs, as on seed {}: {}", note.runs, note.seed, note.text);

@@ -54,6 +54,13 @@ pub(crate) struct Summary {
     pub(crate) trouble: Option<String>,
 }
 
+impl Tested {
+    /// What its runs were to see and never saw, if they were enough to say so.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.summary.end.as_ref().map(End::missing).unwrap_or_default()
+    }
+}
+
 /// Failures of one test with one signature.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
@@ -123,9 +130,13 @@ impl Sheet {
             let unsound = failed.all(|failed| failed.signature == NONDETERMINISM);
             return if unsound { Exit::Nondeterminism } else { Exit::FailingSeeds };
         }
-        match self.tests.values().all(|tested| tested.summary.end.is_some()) {
+        let mut ends = self.tests.values().map(|tested| tested.summary.end.as_ref());
+        if ends.any(|end| end.is_none()) {
+            return Exit::Incomplete;
+        }
+        match self.tests.values().all(|tested| tested.missing().is_empty()) {
             true => Exit::Clean,
-            false => Exit::Incomplete,
+            false => Exit::Vacuous,
         }
     }
 
@@ -316,6 +327,11 @@ fn add(end: &mut End, other: &End) {
     for (family, count) in &other.faults {
         *end.faults.entry(family.clone()).or_default() += count;
     }
+    for (what, (asked, held)) in &other.to_be_seen {
+        let sum = end.to_be_seen.entry(what.clone()).or_default();
+        *sum = (sum.0 + asked, sum.1 + held);
+    }
+    end.vacuous_after = end.vacuous_after.or(other.vacuous_after);
     for note in &other.notes {
         match end.notes.iter_mut().find(|earlier| earlier.same_kind(note)) {
             Some(earlier) => earlier.runs += note.runs,
@@ -372,6 +388,8 @@ mod tests {
                 simulated_ns: (end - first) * 1_000,
                 stats: [("polls".to_owned(), end - first), ("most_tasks".to_owned(), end)].into(),
                 faults: [("kill".to_owned(), end - first)].into(),
+                to_be_seen: [("sometimes \"a cart is full\"".to_owned(), (end - first, 0))].into(),
+                vacuous_after: Some(100),
                 ..End::default()
             }),
             trouble: None,
@@ -445,6 +463,20 @@ mod tests {
     }
 
     #[test]
+    fn shards_too_small_to_be_vacuous_are_it_together() {
+        let passed = |index, count| {
+            let mut sheet = shard(index, count);
+            sheet.tests.values_mut().for_each(|tested| tested.failed.clear());
+            sheet
+        };
+        assert_eq!(passed(0, 2).verdict(), Exit::Clean);
+        let whole = merge(vec![passed(0, 2), passed(1, 2)]).unwrap();
+        assert_eq!(whole.verdict(), Exit::Vacuous);
+        let missing = whole.tests.values().next().unwrap().missing();
+        assert_eq!(missing, ["sometimes \"a cart is full\": seen in none of 100 times"]);
+    }
+
+    #[test]
     fn the_verdict_is_the_worst_that_was_found() {
         let mut sheet = shard(0, 1);
         let tested = sheet.tests.values_mut().next().unwrap();
@@ -452,6 +484,14 @@ mod tests {
         tested.failed[0].signature = NONDETERMINISM.to_owned();
         assert_eq!(sheet.verdict(), Exit::Nondeterminism);
         sheet.tests.values_mut().for_each(|tested| tested.failed.clear());
+        assert_eq!(sheet.verdict(), Exit::Vacuous);
+        let change = |sheet: &mut Sheet, change: fn(&mut End)| {
+            sheet.tests.values_mut().for_each(|tested| tested.summary.end.iter_mut().for_each(change));
+        };
+        change(&mut sheet, |end| end.vacuous_after = Some(101));
+        assert_eq!(sheet.verdict(), Exit::Clean);
+        change(&mut sheet, |end| end.vacuous_after = Some(100));
+        change(&mut sheet, |end| end.to_be_seen.values_mut().for_each(|sum| sum.1 = 1));
         assert_eq!(sheet.verdict(), Exit::Clean);
         sheet.tests.values_mut().for_each(|tested| tested.summary.end = None);
         assert_eq!(sheet.verdict(), Exit::Incomplete);

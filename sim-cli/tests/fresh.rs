@@ -42,6 +42,11 @@ async fn takes_long(_sim: Sim) {}
 
 #[test]
 fn not_simulated() {}
+
+#[sim_test(seeds = 100)]
+async fn sells_nothing(sim: Sim) {
+    sometimes!(sim.seed() == u64::MAX, "a cart is full");
+}
 "#;
 
 /// A crate with tests that is built once. Its directory stays between runs, so that it is built seldom.
@@ -123,6 +128,7 @@ fn lists_simulation_tests_and_no_others() {
         "shop::checkout is_there_to_fail  tests/checkout.rs:28  seeds: default (it is there to fail, #[should_panic])",
         "shop::checkout orders::some_are_lost  tests/checkout.rs:15  seeds: 1000..1100",
         "shop::checkout passes  tests/checkout.rs:7  seeds: 20",
+        "shop::checkout sells_nothing  tests/checkout.rs:40  seeds: 100",
         "shop::checkout takes_long  tests/checkout.rs:34  seeds: default (it is #[ignore]d)",
     ];
     assert_eq!(list.lines().collect::<Vec<_>>(), expected);
@@ -199,6 +205,8 @@ fn the_exit_code_says_what_was_found() {
         (&["sweep", "--features", "none-such"], 101),
         (&["check", "--test", "passes", "--seeds", "8"], 0),
         (&["check", "--test", "its_process", "--seeds", "8"], 110),
+        (&["sweep", "--test", "sells_nothing"], 111),
+        (&["sweep", "--test", "sells_nothing", "--seeds", "99"], 0),
         (&["replay", "1004", "--test", "lost"], 0),
         (&["replay", "1003", "--test", "lost"], 100),
         (&["replay", "1003"], 2),
@@ -219,6 +227,10 @@ fn the_exit_code_says_what_was_found() {
             for part in ["then the second: ", "between them: poll of the task", "suspect: a real clock"] {
                 assert!(said.contains(part), "{part} is missing in\n{said}");
             }
+        }
+        if code == 111 {
+            let line = "sells_nothing: vacuous: sometimes \"a cart is full\": seen in none of 100 times";
+            assert!(said.contains(line), "{said}");
         }
         if arguments.contains(&"--until-failures") {
             assert_eq!(said.matches("\"line\":\"failed\"").count(), 2, "{said}");

@@ -18,6 +18,7 @@ use crate::isolate::{self, Plan, Twice, Work};
 use crate::progress::Progress;
 use crate::run::{Run, Wire};
 use crate::seeds::split;
+use crate::vacuity::Tally;
 use crate::{Note, Seeds};
 
 /// Names the environment variable with the orders.
@@ -95,6 +96,10 @@ enum Line<'a> {
         /// How many faults of each family were injected.
         faults: &'a BTreeMap<String, u64>,
         notes: &'a [Note],
+        /// What was to be seen: how often it was looked at, and how often it was there.
+        to_be_seen: BTreeMap<String, (u64, u64)>,
+        /// From so many runs on it is a failure when something was not.
+        vacuous_after: u64,
         /// Why not all seeds of the part were run.
         stopped: Option<&'static str>,
     },
@@ -154,8 +159,14 @@ impl Orders {
         Some(orders)
     }
 
-    /// Does what was ordered, of a test whose seeds are those of `plan`.
-    pub(crate) fn follow(&self, plan: Plan<'_>, schedule: Schedule, work: &Work<'_>) {
+    /// Does what was ordered, of a test that stands at `place` and whose seeds are those of `plan`.
+    pub(crate) fn follow(
+        &self,
+        plan: Plan<'_>,
+        schedule: Schedule,
+        (place, vacuous_after): (String, u64),
+        work: &Work<'_>,
+    ) {
         if self.doctor {
             return say(&Line::Doctor {
                 version: VERSION,
@@ -206,7 +217,7 @@ impl Orders {
             say(&Line::Divergence { seed, found });
         }
         stopped = stopped.filter(|_| sums.runs < total);
-        say(&sums.end(stopped));
+        say(&sums.end(stopped, &[place], vacuous_after));
         say(&Line::Time { cpu_ns: nanos(isolate::cpu_time()) });
     }
 
@@ -232,6 +243,7 @@ struct Sums {
     stats: Stats,
     faults: BTreeMap<String, u64>,
     notes: Vec<Note>,
+    tally: Tally,
     signatures: BTreeSet<String>,
     /// The first seed that took two courses.
     nondeterministic: Option<u64>,
@@ -247,6 +259,7 @@ impl Sums {
             *self.faults.entry(fault.family.to_string()).or_default() += 1;
         }
         Note::add(&mut self.notes, run);
+        self.tally.add(run);
         if let Err(failure) = &run.result {
             self.failures += 1;
             if failure.kind == FailureKind::Nondeterminism {
@@ -268,7 +281,7 @@ impl Sums {
         }
     }
 
-    fn end(&self, stopped: Option<&'static str>) -> Line<'_> {
+    fn end(&self, stopped: Option<&'static str>, places: &[String], vacuous_after: u64) -> Line<'_> {
         Line::End {
             runs: self.runs,
             failures: self.failures,
@@ -277,6 +290,8 @@ impl Sums {
             stats: self.stats,
             faults: &self.faults,
             notes: &self.notes,
+            to_be_seen: self.tally.sums(places),
+            vacuous_after,
             stopped,
         }
     }

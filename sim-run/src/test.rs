@@ -132,7 +132,7 @@ where
     if let Some(orders) = Orders::of_environment() {
         return match orders.prune {
             true => prune(regressions.as_ref(), &plan, &name, work),
-            false => orders.follow(plan, shape.schedule, work),
+            false => orders.follow(plan, shape.schedule, (spec.place(), spec.vacuous_after()), work),
         };
     }
     if let Some(file) = regressions.as_ref().filter(|_| settings.plain())
@@ -415,15 +415,24 @@ impl TestSpec {
         }
     }
 
+    /// The path of its function.
+    fn place(&self) -> String {
+        format!("{}::{}", self.module, self.name)
+    }
+
+    fn vacuous_after(&self) -> u64 {
+        self.vacuous_after.unwrap_or(VACUOUS_AFTER)
+    }
+
     /// # Panics
     /// If the runs were many and have not seen what they were to see.
     #[track_caller]
     fn check_vacuity(&self, name: &str, runs: u64, tally: &Tally) {
-        let missing = tally.missing(&[format!("{}::{}", self.module, self.name)], false);
+        let missing = tally.missing(&[self.place()], false);
         if missing.is_empty() {
             return;
         }
-        let many = self.vacuous_after.unwrap_or(VACUOUS_AFTER);
+        let many = self.vacuous_after();
         assert!(runs < many, "{}", vacuous(name, runs, &missing));
         for what in missing {
             eprintln!(

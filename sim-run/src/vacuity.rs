@@ -53,7 +53,8 @@ impl fmt::Display for Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     nemeses: u64,
-    fired: bool,
+    /// In how many runs.
+    fired: u64,
     clients: u64,
     succeeded: u64,
     claims: BTreeMap<(Claim, String), (u64, u64)>,
@@ -64,7 +65,7 @@ impl Tally {
         self.nemeses += run.stats.nemeses;
         self.clients += run.stats.clients;
         self.succeeded += run.stats.ops_succeeded;
-        self.fired |= run.faults.iter().any(|fault| fault.slot.is_some() && fault.happened());
+        self.fired += u64::from(run.faults.iter().any(|fault| fault.slot.is_some() && fault.happened()));
         for Seen { claim, name, asked, held } in &run.claims {
             let sum = self.claims.entry((*claim, name.clone())).or_default();
             *sum = (sum.0 + asked, sum.1 + held);
@@ -76,14 +77,33 @@ impl Tally {
     pub(crate) fn missing(&self, places: &[String], faults: bool) -> Vec<Missing> {
         let mut missing = Vec::new();
         match (self.nemeses, self.fired) {
-            (_, true) => {}
-            (0, false) if faults => missing.push(Missing::Nemesis),
-            (0, false) => {}
-            (_, false) => missing.push(Missing::Faults),
+            (0, 0) if faults => missing.push(Missing::Nemesis),
+            (0, 0) | (_, 1..) => {}
+            (_, 0) => missing.push(Missing::Faults),
         }
         if self.clients > 0 && self.succeeded == 0 {
             missing.push(Missing::Operations);
         }
+        let never = self.to_be_seen(places).filter(|(_, (_, held))| *held == 0);
+        missing.extend(never.map(|((claim, name), (asked, _))| Missing::Claim { claim, name, asked }));
+        missing
+    }
+
+    /// What was to be seen, how often it was looked at and how often it was there: sums that parts of a sweep can add up.
+    pub(crate) fn sums(&self, places: &[String]) -> BTreeMap<String, (u64, u64)> {
+        let mut sums = BTreeMap::new();
+        if self.nemeses > 0 {
+            sums.insert("a fault of a nemesis".to_owned(), (self.nemeses, self.fired));
+        }
+        if self.clients > 0 {
+            sums.insert("an operation that succeeded".to_owned(), (self.clients, self.succeeded));
+        }
+        sums.extend(self.to_be_seen(places).map(|((claim, name), sum)| (format!("{claim} {name:?}"), sum)));
+        sums
+    }
+
+    /// Claims that have to hold at some time, with those in `places` that no run looked at.
+    fn to_be_seen(&self, places: &[String]) -> impl Iterator<Item = ((Claim, String), (u64, u64))> {
         let mut claims = self.claims.clone();
         for oracle in sim_hooks::catalogue() {
             let (module, function) = (oracle.module, oracle.function());
@@ -91,9 +111,7 @@ impl Tally {
                 claims.entry((oracle.claim, oracle.name.to_owned())).or_default();
             }
         }
-        let never = claims.into_iter().filter(|((claim, _), (_, held))| claim.must_be_seen() && *held == 0);
-        missing.extend(never.map(|((claim, name), (asked, _))| Missing::Claim { claim, name, asked }));
-        missing
+        claims.into_iter().filter(|((claim, _), _)| claim.must_be_seen())
     }
 
     /// All that was looked at.
