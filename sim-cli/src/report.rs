@@ -11,9 +11,6 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::exit::Trouble;
 use crate::sheet::{Group, NONDETERMINISM, Sheet, Tested};
 
-/// What is said of a test whose runs were many and tested nothing.
-const VACUOUS: &str = "vacuous";
-
 /// Writes the three files of a whole sweep.
 pub(crate) fn write_all(sheet: &Sheet, directory: &Path) -> Result<(), Trouble> {
     write(&directory.join("sweep.jsonl"), &sheet.write())?;
@@ -64,7 +61,7 @@ fn status(id: &str, tested: &Tested, groups: &[Group<'_>]) -> TestCaseStatus {
             }
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_message(format!("vacuous: {}", missing[0]));
-            status.set_type(VACUOUS);
+            status.set_type("vacuous");
             status.set_description(missing.join("\n"));
             return status;
         }
@@ -154,7 +151,7 @@ pub(crate) fn text(sheet: &Sheet) -> String {
             let _ = writeln!(text, "{id}: did not come to its end: {why}");
             continue;
         };
-        for what in end.missing() {
+        for what in tested.missing() {
             let _ = writeln!(text, "{id}: vacuous: {what}");
         }
         for note in &end.notes {

@@ -48,7 +48,7 @@ options of all commands but merge:
   -h, --help; --version
 
 exit code: 0 clean, 2 usage, 4 nothing to run, 70 internal, 100 seeds failed, 101 the build failed,
-110 a seed took two courses, 112 seeds or shards are missing. A shard exits with 0 once its report is
+110 a seed took two courses, 111 a test is vacuous, 112 seeds or shards are missing. A shard exits with 0 once its report is
 complete, whatever failed: merge says the verdict.
 ";
 
